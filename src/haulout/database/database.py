@@ -1,0 +1,334 @@
+"""One lane's database: many readers, one writer thread, durable before acknowledged.
+
+A write is a job: a function of the connection. Jobs queue; the writer thread takes the writer
+lock, runs all that wait inside one transaction, commits with one fsync, notes the newest
+number in the lock file and only then answers the callers (group commit).
+
+What a crash leaves, step by step:
+
+    before COMMIT returns   nothing of the batch; no caller was told anything
+    after COMMIT            all of the batch; a caller that was not told repeats its operation
+                            ID and gets the first result
+    after the lock file     the same; the file only ever holds an older or equal number
+    during a checkpoint     SQLite replays the write-ahead log on the next open
+
+After a failed write or fsync nobody can know what the disk holds (Rebello et al., "Can
+applications recover from fsync failures?", ATC 2020): the database latches, refuses every
+further write, and has to be opened anew, which runs recovery.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import apsw
+
+from haulout.database.connection import connect
+from haulout.database.failures import translate, translated
+from haulout.database.lock import WriterLock
+from haulout.database.schema import migrate
+from haulout.database.transaction import Transaction
+from haulout.errors import DamagedError, HauloutError, StorageError, VaultClosedError
+
+Job = Callable[[Transaction], Any]
+
+_MOST_JOBS_A_COMMIT = 256
+_CHECKPOINT_PAGES = 1000
+_LATCHED = "The disk failed while writing"
+
+
+class _Waiting(NamedTuple):
+    job: Job
+    answered: threading.Lock  # held until the writer has filled `outcome`
+    outcome: list[Any]  # [value, error]
+
+
+class Database:
+    """An open database file (or, with ``path=None``, one in memory).
+
+    Args:
+        path: the file; its folder also gets ``<stem>.lock`` and ``<stem>.turn``.
+        key: 32 bytes for the pages.
+        schema: the migration steps.
+        newest: SQL for the newest number a commit made durable (one integer).
+        create: make the file if it is missing.
+        prepare: called with every new connection, to add SQL functions.
+        vfs: a SQLite VFS to go through (tests); it implies a single connection.
+
+    Raises:
+        VaultLockedError, VaultVersionError, DamagedError, StorageError and its kinds.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        key: bytes,
+        *,
+        schema: Sequence[str],
+        newest: str,
+        create: bool = False,
+        prepare: Callable[[apsw.Connection], None] = lambda _connection: None,
+        vfs: str | None = None,
+    ) -> None:
+        self.path = path
+        self.name = path.name if path else "the memory database"
+        self._key, self._vfs, self._newest, self._prepare = key, vfs, newest, prepare
+        self._shared = path is None or vfs is not None
+        self._pool: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
+        self._gate = threading.RLock()
+        self._failure: str | None = None
+        self._log_pages = 0
+        self._closed = False
+        self._pid = os.getpid()
+        self._jobs: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._lock = WriterLock(path.with_suffix(".lock")) if path else None
+        try:
+            with self._writing():
+                self._connection = connect(path, key, vfs=vfs, create=create, exclusive=bool(vfs))
+                prepare(self._connection)
+                with translated(self.name):
+                    migrate(self._connection, schema, self.name)
+                    self._check_acknowledged()
+                if path:
+                    self._connection.set_wal_hook(self._note_log_pages)
+        except BaseException:
+            if self._lock:
+                self._lock.close()
+            raise
+        self._thread = threading.Thread(target=self._serve, name="haulout-writer", daemon=True)
+        self._thread.start()
+
+    def _writing(self) -> Any:
+        return self._lock.held() if self._lock else nullcontext()
+
+    def _number(self) -> int:
+        return int(self._connection.execute(self._newest).fetchone()[0] or 0)  # pyright: ignore[reportOptionalSubscript]
+
+    def _check_acknowledged(self) -> None:
+        if self._lock and (told := self._lock.acknowledged()) > (found := self._number()):
+            message = (
+                f"{self.name} ends at record {found}, but record {told} was acknowledged: "
+                f"its write-ahead log is damaged or the file was replaced by an older one."
+            )
+            self._connection.close()
+            raise DamagedError(message)
+
+    # ------------------------------------------------------------------ writing
+
+    def write(self, job: Job) -> Any:
+        """Run ``job`` in a write transaction and return its value once it is durable.
+
+        Jobs of several callers may share a commit; one that raises is undone alone.
+
+        Raises:
+            VaultClosedError: closed, latched after a failed write, or used after a fork.
+            DiskFullError, StorageError: the commit failed; nothing of the job was kept.
+            Exception: whatever the job raised.
+        """
+        self._refuse_if_closed()
+        if os.getpid() != self._pid:
+            message = "The vault was opened before this process was forked."
+            raise VaultClosedError(message, hint="Open it again in the new process.")
+        waiting = _Waiting(job, threading.Lock(), [None, None])
+        waiting.answered.acquire()
+        self._jobs.put(waiting)
+        waiting.answered.acquire()
+        value, error = waiting.outcome
+        if error is not None:
+            raise error
+        return value
+
+    def _refuse_if_closed(self) -> None:
+        if self._failure:
+            raise VaultClosedError(f"{_LATCHED} {self.name} ({self._failure}).")
+        if self._closed:
+            raise VaultClosedError(f"{self.name} was closed.")
+
+    def _serve(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            batch, last = [first], False
+            while len(batch) < _MOST_JOBS_A_COMMIT and not self._jobs.empty():
+                waiting = self._jobs.get()
+                if waiting is None:
+                    last = True
+                    break
+                batch.append(waiting)
+            self._commit(batch)
+            for waiting in batch:
+                waiting.answered.release()
+            if last:
+                return
+            self._checkpoint_if_long()
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        try:
+            with self._gate if self._shared else nullcontext(), self._writing():
+                self._refuse_if_closed()
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for waiting in batch:
+                        self._run(waiting)
+                    number = self._number() if self._lock else 0
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+                if self._lock:
+                    self._lock.acknowledge(number)
+        except (apsw.Error, OSError, HauloutError) as error:
+            failure = self._failed(error)
+            for waiting in batch:
+                waiting.outcome[:] = [None, failure]
+
+    def _run(self, waiting: _Waiting) -> None:
+        """Run one job inside its own savepoint, so that its failure stays its own."""
+        connection = self._connection
+        connection.execute("SAVEPOINT job")
+        try:
+            waiting.outcome[:] = [waiting.job(cast("Transaction", connection)), None]
+        except (apsw.FullError, apsw.IOError):
+            raise  # the disk's failure is the whole batch's
+        except BaseException as error:  # noqa: BLE001 - handed to the caller that sent the job
+            connection.execute("ROLLBACK TO job")
+            waiting.outcome[:] = [None, translate(error, self.name) if isinstance(error, apsw.Error) else error]  # fmt: skip  # noqa: E501
+        connection.execute("RELEASE job")
+
+    def _failed(self, error: Exception) -> Exception:
+        """Latch unless the failure is one after which the disk's state is known."""
+        if isinstance(error, HauloutError):
+            return error
+        if isinstance(error, OSError):
+            failure: HauloutError = StorageError(f"The lock of {self.name} failed ({error}).")
+        else:
+            failure = translate(error, self.name)  # pyright: ignore[reportArgumentType] apsw.Error
+        if not isinstance(error, apsw.FullError | apsw.BusyError | apsw.LockedError):
+            self._failure = str(error) or type(error).__name__
+        return failure
+
+    def _note_log_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint_if_long(self) -> None:
+        if self._log_pages > _CHECKPOINT_PAGES and self._failure is None:
+            self._log_pages = 0
+            try:
+                with self._gate if self._shared else nullcontext():
+                    self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except (apsw.BusyError, apsw.FullError, apsw.LockedError):
+                return  # a later commit tries again
+            except (apsw.Error, OSError) as error:
+                self._failure = str(error) or type(error).__name__
+
+    def _log_bytes(self) -> int:
+        assert self.path
+        log = self.path.with_name(self.path.name + "-wal")
+        return log.stat().st_size if log.exists() else 0
+
+    # ------------------------------------------------------------------ reading
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A connection inside one read transaction: every SELECT sees the same moment."""
+        self._refuse_if_closed()
+        with translated(self.name):
+            if self._shared:
+                with self._gate:
+                    yield cast("Transaction", self._connection)
+                return
+            connection = self._take()
+            try:
+                connection.execute("BEGIN")
+                yield cast("Transaction", connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._pool.put(connection)
+
+    def _take(self) -> apsw.Connection:
+        try:
+            return self._pool.get_nowait()
+        except queue.Empty:
+            connection = connect(self.path, self._key, vfs=self._vfs)
+            self._prepare(connection)
+            return connection
+
+    # ------------------------------------------------------------------ upkeep
+
+    def scrub(self) -> bool:
+        """Rewrite the file without free space and empty the write-ahead log.
+
+        Returns:
+            False when another connection's open read kept the old pages alive; try again later.
+
+        Raises:
+            DiskFullError, StorageError: the file could not be rewritten; nothing was lost.
+        """
+        self._refuse_if_closed()
+        if self.path is None:
+            with self._gate:
+                self._connection.execute("VACUUM")
+            return True
+        with self._gate if self._shared else nullcontext(), self._writing():
+            with translated(self.name):
+                connection = self._connection if self._shared else self._take()
+            try:
+                with translated(self.name):
+                    connection.execute("VACUUM").fetchall()
+                    connection.set_busy_timeout(200)  # ms: long enough for a recall to end
+                    try:
+                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    except apsw.BusyError:
+                        return False
+                    return self._log_bytes() == 0
+            finally:
+                if not self._shared:
+                    connection.close()
+
+    def integrity(self) -> list[str]:
+        """SQLite's own findings about the file; empty when it is sound."""
+        with self.read() as connection:
+            rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)")]
+        return [] if rows == ["ok"] else rows
+
+    def size(self) -> int:
+        """Bytes of the file and its write-ahead log on disk."""
+        if self.path is None:
+            return 0
+        return self.path.stat().st_size + self._log_bytes()
+
+    def copy_to(self, target: Path, key: bytes) -> None:
+        """Write a consistent copy of the database to a new file under another key.
+
+        Readers and writers go on meanwhile; the copy is of one moment.
+        """
+        with self.read() as source:
+            copy = connect(target, key, create=True)
+            try:
+                connection = cast("apsw.Connection", source)
+                with translated(target.name), copy.backup("main", connection, "main") as backup:
+                    while not backup.done:
+                        backup.step(1000)
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        """Finish the waiting writes and give everything back. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        if os.getpid() == self._pid:
+            self._jobs.put(None)
+            self._thread.join()
+        while not self._pool.empty():
+            self._pool.get().close()
+        self._connection.close()
+        if self._lock:
+            self._lock.close()

@@ -1,0 +1,214 @@
+"""The inverted index: which version holds which term how often, by namespace.
+
+A write appends one row to `fresh`. When a namespace has gathered enough of them they are
+sealed: turned into one block of postings a term. A search reads the sealed blocks of just its
+terms and looks through the fresh rows in memory. See docs/adr/0002 for why this is not FTS5.
+
+Erasing rewrites the blocks that name the version and deletes those that empty, so a term that
+stood in one memory alone leaves no row behind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from haulout.database.transaction import Transaction
+from haulout.language.tokens import ANALYZER
+
+SEAL_AT = 1024
+_CACHED_ENTRIES = 8_000_000
+_MOST_COUNT = 65_535
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[str, int]).decode
+
+Entries = tuple[NDArray[np.int64], NDArray[np.uint16]]
+
+
+def _pack(nums: NDArray[np.int64], counts: NDArray[np.uint16]) -> bytes:
+    return (nums - nums[0]).astype("<u4").tobytes() + counts.astype("<u2").tobytes()
+
+
+def _unpack(first: int, entries: bytes) -> Entries:
+    size = len(entries) // 6
+    offsets = np.frombuffer(entries, "<u4", size).astype(np.int64)
+    return offsets + first, np.frombuffer(entries, "<u2", size, 4 * size)
+
+
+def counts_of(terms: Iterable[str]) -> dict[str, int]:
+    """How often each term occurs, at most 65,535 times."""
+    return {term: min(count, _MOST_COUNT) for term, count in Counter(terms).items()}
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def touch(connection: Transaction, vault: int, namespace: int) -> None:
+    """Tell every process to drop the postings it holds of a namespace."""
+    connection.execute(
+        "INSERT INTO lexicon VALUES (?, ?, ?, 1)"
+        " ON CONFLICT (namespace) DO UPDATE SET generation = generation + 1",
+        (namespace, vault, ANALYZER),
+    )
+
+
+def add(
+    connection: Transaction, vault: int, namespace: int, num: int, counts: Mapping[str, int]
+) -> None:
+    """Make a version findable by its terms, from this transaction on."""
+    connection.execute(
+        "INSERT INTO fresh VALUES (?, ?, ?, ?)", (num, vault, namespace, _encode(counts))
+    )
+
+
+def seal_if_due(connection: Transaction, vault: int, namespace: int) -> None:
+    """Seal a namespace's fresh rows into blocks when there are enough of them."""
+    rows = connection.execute(
+        "SELECT num, terms FROM fresh WHERE namespace = ? ORDER BY num", (namespace,)
+    ).fetchall()
+    if len(rows) < SEAL_AT:
+        return
+    gathered: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for num, terms in rows:
+        for term, count in _decode(terms).items():
+            gathered[term].append((num, count))
+    blocks: list[tuple[int, int, str, int, bytes]] = []
+    for term, entries in gathered.items():
+        nums = np.array([num for num, _ in entries], np.int64)
+        counts = np.array([count for _, count in entries], np.uint16)
+        blocks.append((vault, namespace, term, entries[0][0], _pack(nums, counts)))
+    connection.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?)", blocks)
+    connection.execute("DELETE FROM fresh WHERE namespace = ?", (namespace,))
+    touch(connection, vault, namespace)
+
+
+def remove(
+    connection: Transaction, vault: int, namespace: int, num: int, terms: Iterable[str]
+) -> None:
+    """Take a version out, wherever its terms stand."""
+    connection.execute("DELETE FROM fresh WHERE num = ?", (num,))
+    if not connection.changes():
+        for term in set(terms):
+            _remove_posting(connection, (vault, namespace, term), num)
+    touch(connection, vault, namespace)
+
+
+def _remove_posting(connection: Transaction, place: tuple[int, int, str], num: int) -> None:
+    where = "vault = ? AND namespace = ? AND term = ?"
+    row = connection.execute(
+        f"SELECT first, entries FROM posting WHERE {where} AND first <= ?"
+        " ORDER BY first DESC LIMIT 1",
+        (*place, num),
+    ).fetchone()
+    if row is None:
+        return
+    nums, counts = _unpack(*row)
+    keep = nums != num
+    if keep.all():
+        return
+    connection.execute(f"DELETE FROM posting WHERE {where} AND first = ?", (*place, row[0]))
+    if keep.any():
+        nums, counts = nums[keep], counts[keep]
+        connection.execute(
+            "INSERT INTO posting VALUES (?, ?, ?, ?, ?)",
+            (*place, int(nums[0]), _pack(nums, counts)),
+        )
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def every_posting(connection: Transaction) -> Iterator[tuple[int, str, int, int]]:
+    """Each (namespace, term, num, count) of the index, sealed ones first."""
+    for namespace, term, first, entries in connection.execute(
+        "SELECT namespace, term, first, entries FROM posting"
+    ):
+        nums, counts = _unpack(first, entries)
+        for num, count in zip(nums.tolist(), counts.tolist(), strict=True):
+            yield namespace, term, num, count
+    for num, namespace, terms in connection.execute("SELECT num, namespace, terms FROM fresh"):
+        for term, count in _decode(terms).items():
+            yield namespace, term, num, count
+
+
+class PostingCache:
+    """Postings of the terms asked for lately, kept between a process's recalls."""
+
+    def __init__(self) -> None:
+        self._generations: dict[int, int] = {}
+        self._sealed: dict[tuple[int, str], Entries | None] = {}
+        self._held = 0
+        self._fresh: dict[int, dict[str, list[tuple[int, int]]]] = {}
+        self._newest_fresh = 0
+
+    def refresh(self, connection: Transaction, vault: int) -> None:
+        """Catch up with what any process has written. Call at the start of a read."""
+        stale = False
+        for namespace, generation in connection.execute(
+            "SELECT namespace, generation FROM lexicon WHERE vault = ?", (vault,)
+        ):
+            if self._generations.get(namespace, 0) != generation:
+                self._generations[namespace] = generation
+                stale = True
+        if stale:
+            self._sealed.clear()
+            self._fresh.clear()
+            self._held = self._newest_fresh = 0
+        for num, namespace, terms in connection.execute(
+            "SELECT num, namespace, terms FROM fresh WHERE num > ? AND vault = ? ORDER BY num",
+            (self._newest_fresh, vault),
+        ):
+            place = self._fresh.setdefault(namespace, {})
+            for term, count in _decode(terms).items():
+                place.setdefault(term, []).append((num, count))
+            self._newest_fresh = num
+
+    def postings(
+        self, connection: Transaction, vault: int, namespaces: Sequence[int], term: str
+    ) -> Entries:
+        """Every version that holds a term in these namespaces: (nums, counts)."""
+        found: list[Entries] = []
+        for namespace in namespaces:
+            sealed = self._sealed_entries(connection, vault, namespace, term)
+            if sealed is not None:
+                found.append(sealed)
+            fresh = self._fresh.get(namespace, {}).get(term)
+            if fresh:
+                nums, counts = zip(*fresh, strict=True)
+                found.append((np.array(nums, np.int64), np.array(counts, np.uint16)))
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.uint16)
+        return np.concatenate([nums for nums, _ in found]), np.concatenate([c for _, c in found])
+
+    def _sealed_entries(
+        self, connection: Transaction, vault: int, namespace: int, term: str
+    ) -> Entries | None:
+        key = (namespace, term)
+        if key in self._sealed:
+            return self._sealed[key]
+        blocks = [
+            _unpack(first, entries)
+            for first, entries in connection.execute(
+                "SELECT first, entries FROM posting"
+                " WHERE vault = ? AND namespace = ? AND term = ? ORDER BY first",
+                (vault, namespace, term),
+            )
+        ]
+        entries = None
+        if blocks:
+            entries = (
+                np.concatenate([nums for nums, _ in blocks]),
+                np.concatenate([counts for _, counts in blocks]),
+            )
+            self._held += len(entries[0])
+        if self._held > _CACHED_ENTRIES:
+            self._sealed.clear()
+            self._held = 0
+        self._sealed[key] = entries
+        return entries

@@ -1,0 +1,257 @@
+"""The version table: every memory's versions as rows, folded from the log.
+
+`add`, `supersede`, `hide`, `erase` are what records do to the view; the vault calls them in the
+transaction that appends the record, and `rebuild` calls them again for every record in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from haulout.database.transaction import Transaction
+from haulout.index import lexical, vectors
+from haulout.index.filter import compile_filter
+from haulout.index.forms import asking, word_form
+from haulout.language.tokens import analyze
+from haulout.log.clock import FOREVER, from_microseconds
+from haulout.log.memory import Content, Memory, as_datetime
+from haulout.log.record import id_text
+
+BEGINNING = -FOREVER
+"""Earlier than any time: true for as long as anyone knows."""
+
+_COLUMNS = (
+    "v.num, r.id, v.memory_id, n.name, v.text, v.kind, v.speaker, v.session, v.source, v.tags,"
+    " v.metadata, v.occurred_at, v.valid_from, v.valid_until, v.created, v.recorded_from,"
+    " v.version"
+)
+_FROM = (
+    "FROM version v JOIN namespace n ON n.namespace = v.namespace JOIN record r ON r.num = v.num"
+)
+
+
+class Place(NamedTuple):
+    """Where a memory stands: its first version's num and ID, its namespace's number."""
+
+    memory: int
+    memory_id: bytes
+    namespace: int
+
+
+class Current(NamedTuple):
+    """What a memory's newest version is, as far as an update needs it."""
+
+    num: int
+    version: int
+    created: int
+    hidden: bool
+
+
+# ---------------------------------------------------------------------- what records do
+
+
+def add(
+    connection: Transaction,
+    vault: int,
+    place: Place,
+    entry: tuple[int, int],
+    content: Content,
+    previous: Current | None = None,
+) -> None:
+    """Take in a version: its row and its terms.
+
+    Args:
+        connection: inside a write transaction; ``vault``: its local number.
+        place: where the memory stands.
+        entry: the version's record number and clock.
+        content: what it says; ``previous``: the version it supersedes, if any.
+    """
+    num, clock = entry
+    occurred = as_datetime(content.occurred_at)
+    terms = analyze(content.text)
+    first_true = BEGINNING if previous is None else clock
+    true_from = first_true if content.valid_from is None else content.valid_from
+    connection.execute(
+        "INSERT INTO version VALUES"
+        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+        (
+            num,
+            vault,
+            place.namespace,
+            place.memory,
+            place.memory_id,
+            1 if previous is None else previous.version + 1,
+            content.text,
+            content.kind,
+            content.speaker,
+            content.session,
+            content.source,
+            json.dumps(content.tags, ensure_ascii=False),
+            content.metadata,
+            content.occurred_at,
+            content.valid_from,
+            content.valid_until,
+            clock if previous is None else previous.created,
+            clock,
+            FOREVER,
+            true_from,
+            FOREVER if content.valid_until is None else content.valid_until,
+            FOREVER,
+            len(terms),
+            asking(content.text),
+            num,
+        ),
+    )
+    if previous is not None:
+        connection.execute(
+            "UPDATE version SET recorded_until = ?, closed_at = ?, changed = ? WHERE num = ?",
+            (clock, true_from, num, previous.num),
+        )
+    words = terms if occurred is None else analyze(word_form(content.text, occurred))
+    lexical.add(connection, vault, place.namespace, num, lexical.counts_of(words))
+    if num % 64 == 0:  # counting the fresh rows at every write would cost more than a late seal
+        lexical.seal_if_due(connection, vault, place.namespace)
+
+
+def add_vector(connection: Transaction, vault: int, num: int, vector: bytes | None) -> None:
+    """Keep the vector a caller gave, or queue the version for the embedder."""
+    if vector is None:
+        connection.execute("INSERT OR IGNORE INTO embed_queue VALUES (?, ?)", (num, vault))
+        return
+    given = np.frombuffer(vector, "<f4")
+    model = vectors.model_number(connection, vault, vectors.caller_model(len(given)))
+    vectors.add(connection, vault, model, num, [given])
+
+
+def set_hidden(connection: Transaction, memory: int, record: int, *, hidden: bool) -> None:
+    """Hide all versions of a memory, or show them again."""
+    connection.execute(
+        "UPDATE version SET hidden = ?, changed = ? WHERE memory = ?",
+        (int(hidden), record, memory),
+    )
+
+
+def erase(connection: Transaction, vault: int, memory: int, record: int) -> None:
+    """Take every trace of a memory out of the index."""
+    rows = connection.execute(
+        "SELECT num, namespace, text, occurred_at FROM version WHERE memory = ?", (memory,)
+    ).fetchall()
+    for num, namespace, text, at in rows:
+        occurred = None if at is None else from_microseconds(at)
+        words = analyze(text if occurred is None else word_form(text, occurred))
+        lexical.remove(connection, vault, namespace, num, words)
+        vectors.remove(connection, num)
+        connection.execute("INSERT INTO erased VALUES (?, ?, ?)", (num, vault, record))
+    connection.execute("DELETE FROM version WHERE memory = ?", (memory,))
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def place_of(connection: Transaction, vault: int, memory_id: bytes) -> Place | None:
+    """Where the memory with an ID stands, or None."""
+    row = connection.execute(
+        "SELECT v.memory, v.memory_id, v.namespace FROM record r JOIN version v ON v.num = r.num"
+        " WHERE r.vault = ? AND r.id = ? AND v.memory = v.num",
+        (vault, memory_id),
+    ).fetchone()
+    return Place(*row) if row else None
+
+
+def current(connection: Transaction, memory: int) -> Current:
+    """The newest version of a memory that stands."""
+    row = connection.execute(
+        "SELECT num, version, created, hidden FROM version WHERE memory = ?"
+        " ORDER BY version DESC LIMIT 1",
+        (memory,),
+    ).fetchone()
+    assert row, "the caller found the memory in this transaction"
+    return Current(row[0], row[1], row[2], bool(row[3]))
+
+
+def version_nums(connection: Transaction, memory: int) -> list[int]:
+    """The record numbers of all versions, oldest first."""
+    rows = connection.execute(
+        "SELECT num FROM version WHERE memory = ? ORDER BY version", (memory,)
+    )
+    return [row[0] for row in rows]
+
+
+def _memory(row: Sequence[Any]) -> Memory:
+    (_num, record_id, memory_id, namespace, text, kind, speaker, session, source, tags) = row[:10]
+    metadata, occurred_at, valid_from, valid_until, created, recorded_from, version = row[10:]
+    return Memory(
+        id=id_text(memory_id),
+        text=text,
+        namespace=namespace,
+        kind=kind,
+        speaker=speaker,
+        session=session,
+        occurred_at=as_datetime(occurred_at),
+        valid_from=as_datetime(valid_from),
+        valid_until=as_datetime(valid_until),
+        tags=() if tags == "[]" else tuple(json.loads(tags)),
+        metadata={} if metadata is None else json.loads(metadata),
+        source=source,
+        recorded_at=from_microseconds(created),
+        updated_at=from_microseconds(recorded_from),
+        version=version,
+        op_id=id_text(record_id),
+    )
+
+
+def read(connection: Transaction, nums: Sequence[int]) -> list[Memory]:
+    """The memories of some versions, in the order of their numbers given."""
+    found: dict[int, Memory] = {}
+    for start in range(0, len(nums), 500):
+        part = nums[start : start + 500]
+        marks = ",".join("?" * len(part))
+        rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE v.num IN ({marks})", part)
+        found.update((row[0], _memory(row)) for row in rows)
+    return [found[num] for num in nums]
+
+
+def matching(
+    connection: Transaction,
+    vault: int,
+    namespaces: Sequence[int],
+    conditions: Mapping[str, object] | None,
+    *,
+    before: int | None = None,
+    limit: int | None = None,
+    superseded: bool = False,
+) -> list[int]:
+    """Numbers of visible versions that meet a filter, newest memory first.
+
+    Args:
+        connection: in a read transaction.
+        vault: its local number.
+        namespaces: the only namespaces to look into.
+        conditions: a filter (docs/spec/filter.md), or None for all.
+        before: only memories recorded before this one's number (paging).
+        limit: at most so many.
+        superseded: look at older versions too (for `as_of`).
+    """
+    marks = ",".join("?" * len(namespaces))
+    sql = ["SELECT v.num FROM version v JOIN namespace n ON n.namespace = v.namespace"]
+    sql.append(f"WHERE v.vault = ? AND v.hidden = 0 AND v.namespace IN ({marks})")
+    bindings: list[Any] = [vault, *namespaces]
+    if not superseded:
+        sql.append("AND v.recorded_until = ?")
+        bindings.append(FOREVER)
+    if before is not None:
+        sql.append("AND v.memory < ?")
+        bindings.append(before)
+    if conditions:
+        predicate = compile_filter(conditions)
+        sql.append(f"AND ({predicate.sql})")
+        bindings.extend(predicate.bindings)
+    sql.append("ORDER BY v.memory DESC")
+    if limit is not None:
+        sql.append("LIMIT ?")
+        bindings.append(limit)
+    return [row[0] for row in connection.execute(" ".join(sql), bindings)]

@@ -1,0 +1,180 @@
+"""Recall: a question against what its asker may see.
+
+The steps, and where each one's arithmetic is: what may be seen (`columns`), which words occur
+where (`lexical`), how near the meaning is (`vectors`), the score (`rank`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from haulout.database.transaction import Transaction
+from haulout.index import memories
+from haulout.index.columns import ColumnCache, Scope, View
+from haulout.index.embed import unit_rows
+from haulout.index.lexical import PostingCache
+from haulout.index.rank import Columns, Postings, Question, rank
+from haulout.index.vectors import VectorCache, caller_model
+from haulout.language.mentions import about_asker, name_terms
+from haulout.language.tokens import analyze
+from haulout.log.memory import Memory
+
+Floats = NDArray[np.float32]
+_MOST_TERMS = 64
+"""Different terms of a question that are looked up; a pasted page is no better a question."""
+
+
+class Recalled(msgspec.Struct, frozen=True, kw_only=True):
+    """One memory that a recall returned.
+
+    Attributes:
+        memory: the memory, in the version that the recall's moment sees.
+        score: higher is better; comparable within one recall only.
+        why: the addends that sum to the score, by name; empty unless `explain` was asked for.
+    """
+
+    memory: Memory
+    score: float
+    why: dict[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A recall, with names and times already resolved.
+
+    Attributes:
+        scope: what may be seen.
+        text: the question, or None.
+        vector: the question's vector, or None; ``model``: the vector space it is of.
+        limit: at most so many results.
+        since, until: only what happened in [since, until), microseconds, or None.
+        conditions: a filter, or None.
+    """
+
+    scope: Scope
+    text: str | None = None
+    vector: Floats | None = None
+    model: str | None = None
+    limit: int = 10
+    since: int | None = None
+    until: int | None = None
+    conditions: Mapping[str, object] | None = None
+
+
+@dataclass(slots=True)
+class Searcher:
+    """One vault's search state in this process: caches over the index's tables."""
+
+    vault: int
+    _columns: ColumnCache = field(default_factory=ColumnCache)
+    _postings: PostingCache = field(default_factory=PostingCache)
+    _vectors: dict[str, VectorCache] = field(default_factory=dict[str, VectorCache])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def search(self, connection: Transaction, query: Query) -> list[Recalled]:
+        """Answer a query, best first; with neither words nor vector, newest first.
+
+        Args:
+            connection: inside one read transaction, so that every table shows one moment.
+            query: what is asked.
+        """
+        with self._lock:
+            erased = self._columns.refresh(connection, self.vault)
+            self._postings.refresh(connection, self.vault)
+            for cache in self._vectors.values() if erased else ():
+                cache.drop(erased)
+            view = self._columns.view(query.scope)
+            question = self._question(connection, view, query)
+        allowed = self._allowed(connection, view, query)
+        if allowed is not None and not allowed.any():
+            return []
+        columns, question, rows_kept = _restricted(view.columns, question, allowed)
+        ranking = rank(columns, question, query.limit)
+        rows = ranking.rows if rows_kept is None else rows_kept[ranking.rows]
+        nums = [int(num) for num in view.nums[rows]]
+        return [
+            Recalled(memory=memory, score=float(ranking.scores[i]), why=ranking.explain(i))
+            for i, memory in enumerate(memories.read(connection, nums))
+        ]
+
+    def _question(self, connection: Transaction, view: View, query: Query) -> Question:
+        terms = list(dict.fromkeys(analyze(query.text)))[:_MOST_TERMS] if query.text else []
+        speakers = name_terms(self._columns.speaker_names) if terms else {}
+        postings: list[Postings] = []
+        for term in terms:
+            nums, counts = self._postings.postings(
+                connection, self.vault, query.scope.namespaces, term
+            )
+            rows = view.row_of[nums]
+            seen = rows >= 0
+            postings.append(Postings(rows[seen], counts[seen], speakers.get(term, frozenset())))
+        return Question(
+            postings=postings,
+            about_asker=bool(query.text) and about_asker(query.text or ""),
+            similarity=self._similarity(connection, view, query),
+        )
+
+    def _similarity(self, connection: Transaction, view: View, query: Query) -> Floats | None:
+        if query.vector is None:
+            return None
+        model = query.model or caller_model(len(query.vector))
+        cache = self._vectors.setdefault(model, VectorCache())
+        if not cache.refresh(connection, self.vault, model):
+            return None
+        unit = unit_rows(query.vector[np.newaxis])[0]
+        return cache.similarity(unit, view.row_of, len(view.nums))
+
+    def _allowed(
+        self, connection: Transaction, view: View, query: Query
+    ) -> NDArray[np.bool_] | None:
+        """Which rows the filter and the time range leave; None where there is neither."""
+        if query.conditions is None and query.since is None and query.until is None:
+            return None
+        allowed = np.ones(len(view.nums), np.bool_)
+        if query.since is not None:
+            allowed &= view.columns.occurred_at >= query.since
+        if query.until is not None:
+            allowed &= view.columns.occurred_at < query.until
+        if query.conditions is not None:
+            nums = memories.matching(
+                connection,
+                self.vault,
+                query.scope.namespaces,
+                query.conditions,
+                superseded=query.scope.as_of is not None or query.scope.valid_at is not None,
+            )
+            met = np.zeros(len(view.row_of), np.bool_)
+            met[[num for num in nums if num < len(met)]] = True
+            allowed &= met[view.nums]
+        return allowed
+
+
+def _restricted(
+    columns: Columns, question: Question, allowed: NDArray[np.bool_] | None
+) -> tuple[Columns, Question, NDArray[np.int64] | None]:
+    """The question over the allowed rows alone, and where these stand in the view."""
+    if allowed is None:
+        return columns, question, None
+    rows = np.flatnonzero(allowed)
+    place = np.full(len(columns) + 1, -1, np.int64)  # the last stands for row -1
+    place[rows] = np.arange(len(rows))
+    taken: dict[str, Any] = {
+        name: getattr(columns, name)[rows]
+        for name in ("length", "speaker", "assistant", "asking", "occurred_at")
+    }
+    taken |= {name: place[getattr(columns, name)[rows]] for name in ("previous", "following")}
+    postings: list[Postings] = []
+    for posting in question.postings:
+        kept = place[posting.rows]
+        seen = kept >= 0
+        postings.append(Postings(kept[seen], posting.counts[seen], posting.speakers))
+    similarity = None if question.similarity is None else question.similarity[rows]
+    narrowed = Question(postings=postings, about_asker=question.about_asker, similarity=similarity)
+    return Columns(**taken), narrowed, rows

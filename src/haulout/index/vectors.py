@@ -1,0 +1,207 @@
+"""Vectors: int8 rows in the database, a float32 matrix in memory, an exact scan.
+
+A vector is as telling as its text (Morris et al., "Text Embeddings Reveal (Almost) As Much As
+Text", 2023), so it lives inside the encrypted database and nowhere else. Vectors of different
+models are never compared; a vector given by a caller belongs to the model `caller/<dimensions>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from haulout.database.transaction import Transaction
+from haulout.index.embed import Embedder, quantise
+from haulout.index.forms import passages
+from haulout.log.clock import from_microseconds
+
+Floats = NDArray[np.float32]
+
+
+def caller_model(dimensions: int) -> str:
+    """The model name of vectors that a caller computed."""
+    return f"caller/{dimensions}"
+
+
+def model_number(connection: Transaction, vault: int, name: str) -> int:
+    """The number of a model's vectors, giving it one where it has none (in a write)."""
+    connection.execute("INSERT OR IGNORE INTO model (vault, name) VALUES (?, ?)", (vault, name))
+    row = connection.execute(
+        "SELECT model FROM model WHERE vault = ? AND name = ?", (vault, name)
+    ).fetchone()
+    assert row
+    return row[0]
+
+
+def add(
+    connection: Transaction, vault: int, model: int, num: int, vectors: Iterable[Floats]
+) -> None:
+    """Keep a version's vectors, one a passage."""
+    connection.executemany(
+        "INSERT INTO vector (vault, model, num, part, codes) VALUES (?, ?, ?, ?, ?)",
+        [(vault, model, num, part, quantise(vector)) for part, vector in enumerate(vectors)],
+    )
+
+
+def remove(connection: Transaction, num: int) -> None:
+    """Drop a version's vectors of every model, and its place in the queue."""
+    connection.execute("DELETE FROM vector WHERE num = ?", (num,))
+    connection.execute("DELETE FROM embed_queue WHERE num = ?", (num,))
+
+
+# ---------------------------------------------------------------------- the queue
+
+
+def waiting(connection: Transaction, vault: int) -> int:
+    """How many versions wait for their vectors."""
+    row = connection.execute("SELECT count(*) FROM embed_queue WHERE vault = ?", (vault,))
+    return int(row.fetchone()[0])  # pyright: ignore[reportOptionalSubscript] one row always
+
+
+def newest_waiting(connection: Transaction, vault: int, limit: int) -> list[tuple[int, list[str]]]:
+    """The newest versions in the queue with the passages to embed."""
+    rows = connection.execute(
+        "SELECT q.num, v.text, v.speaker, v.occurred_at FROM embed_queue q"
+        " JOIN version v ON v.num = q.num WHERE q.vault = ? ORDER BY q.num DESC LIMIT ?",
+        (vault, limit),
+    ).fetchall()
+    return [
+        (num, passages(text, speaker, None if at is None else from_microseconds(at)))
+        for num, text, speaker, at in rows
+    ]
+
+
+def embed_all(
+    embedder: Embedder, batch: Sequence[tuple[int, list[str]]]
+) -> list[tuple[int, Floats]]:
+    """The vectors of a batch from `newest_waiting`: (num, [passages, dimensions])."""
+    texts = [text for _, parts in batch for text in parts]
+    vectors = embedder.embed(texts)
+    found: list[tuple[int, Floats]] = []
+    place = 0
+    for num, parts in batch:
+        found.append((num, vectors[place : place + len(parts)]))
+        place += len(parts)
+    return found
+
+
+def keep(
+    connection: Transaction, vault: int, model_name: str, batch: Sequence[tuple[int, Floats]]
+) -> None:
+    """Keep a batch's vectors and take it off the queue, in one transaction.
+
+    A version that was erased meanwhile has left the queue; its vectors are dropped here.
+    """
+    model = model_number(connection, vault, model_name)
+    for num, rows in batch:
+        connection.execute("DELETE FROM embed_queue WHERE num = ?", (num,))
+        if connection.changes():
+            add(connection, vault, model, num, rows)
+
+
+def queue_for_model(connection: Transaction, vault: int, model_name: str) -> None:
+    """Queue every version that has no vector of this model, when the model has changed."""
+    current = connection.execute(
+        "SELECT value FROM setting WHERE vault = ? AND name = 'model'", (vault,)
+    ).fetchone()
+    if current and current[0] == model_name:
+        return
+    connection.execute(
+        "INSERT INTO setting VALUES (?, 'model', ?)"
+        " ON CONFLICT (vault, name) DO UPDATE SET value = excluded.value",
+        (vault, model_name),
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO embed_queue SELECT num, vault FROM version v WHERE vault = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM vector w JOIN model m ON m.model = w.model"
+        "  WHERE w.num = v.num AND (m.name = ?2 OR m.name LIKE 'caller/%'))",
+        (vault, model_name),
+    )
+
+
+# ---------------------------------------------------------------------- searching
+
+
+class VectorCache:
+    """One model's vectors as a float32 matrix, kept between a process's recalls.
+
+    `nums[i]` is the version that row i belongs to; several rows may share one.
+    """
+
+    def __init__(self) -> None:
+        self._model: int | None = None
+        self._newest = 0
+        self._matrix: Floats = np.empty((0, 0), np.float32)
+        self._nums: NDArray[np.int64] = np.empty(0, np.int64)
+        self._used = 0
+
+    def refresh(self, connection: Transaction, vault: int, model_name: str) -> bool:
+        """Catch up with the database; False where the model has no vector at all."""
+        row = connection.execute(
+            "SELECT model FROM model WHERE vault = ? AND name = ?", (vault, model_name)
+        ).fetchone()
+        if row is None:
+            return False
+        if self._model != row[0]:
+            self.__init__()
+            self._model = row[0]
+        rows = connection.execute(
+            "SELECT vector, num, codes FROM vector WHERE vector > ? AND model = ? ORDER BY vector",
+            (self._newest, self._model),
+        ).fetchall()
+        if rows:
+            self._append(rows)
+        return self._used > 0
+
+    def _append(self, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        codes = np.frombuffer(b"".join(row[2] for row in rows), np.int8).reshape(len(rows), -1)
+        fresh = codes.astype(np.float32)
+        fresh /= np.linalg.norm(fresh, axis=1, keepdims=True)
+        needed = self._used + len(rows)
+        if needed > len(self._nums):  # room for half as much again: appends stay cheap
+            room = needed + needed // 2 if self._used else needed
+            matrix = np.empty((room, fresh.shape[1]), np.float32)
+            nums = np.empty(room, np.int64)
+            matrix[: self._used], nums[: self._used] = self._matrix[: self._used], self.nums
+            self._matrix, self._nums = matrix, nums
+        self._matrix[self._used : needed] = fresh
+        self._nums[self._used : needed] = [row[1] for row in rows]
+        self._used, self._newest = needed, rows[-1][0]
+
+    def drop(self, nums: Iterable[int]) -> None:
+        """Forget erased versions' vectors in memory too."""
+        gone = np.isin(self.nums, list(nums))
+        if gone.any():
+            keep_rows = np.flatnonzero(~gone)
+            self._matrix, self._nums = self._matrix[keep_rows], self._nums[keep_rows]
+            self._used = len(keep_rows)
+
+    @property
+    def nums(self) -> NDArray[np.int64]:
+        """The version of each row."""
+        return self._nums[: self._used]
+
+    def similarity(self, query: Floats, row_of: NDArray[np.int64], count: int) -> Floats:
+        """Cosine of each visible row's best passage with a query; NaN where it has no vector.
+
+        Args:
+            query: unit vector of this model.
+            row_of: visible row of each num, or -1; ``count``: how many rows are visible.
+
+        Returns:
+            float32 [count].
+        """
+        cosines = self._matrix[: self._used] @ query
+        rows = row_of[self.nums]
+        seen = rows >= 0
+        best = np.full(count, -np.inf, np.float32)
+        if not seen.all():
+            rows, cosines = rows[seen], cosines[seen]
+        order_is_plain = len(rows) == count and bool((rows[1:] > rows[:-1]).all())
+        if order_is_plain:
+            return cosines
+        np.maximum.at(best, rows, cosines)
+        best[np.isneginf(best)] = np.nan
+        return best

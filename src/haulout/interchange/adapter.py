@@ -1,0 +1,28 @@
+"""What one foreign format offers to the import: to be recognised, and to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from haulout.interchange.archive import Source
+from haulout.interchange.records import Portion
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One format.
+
+    Attributes:
+        name: the word that stands in operation IDs, reports and ``--format``.
+        understands: the forms it reads, for people.
+        recognise: the form found in an open source, in words; "" when it is none of these.
+        read: the source's portions, one at a time. Broken parts become problems in them.
+        last: asked only when no other format is recognised: its content says little.
+    """
+
+    name: str
+    understands: str
+    recognise: Callable[[Source], str]
+    read: Callable[[Source], Generator[Portion, None, None]]
+    last: bool = False

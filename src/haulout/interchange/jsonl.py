@@ -1,0 +1,287 @@
+"""JSON Lines: Haulout's own export, and chats as one message a line.
+
+Haulout's form is an object a line with "text", and any of: id, namespace, kind, speaker,
+session, occurred_at, valid_from, valid_until, tags, metadata, source. Chats are lines with
+"role" and "content", or with "messages", a list of such. The order of lines is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from haulout.errors import ImportFormatError, InputError
+from haulout.interchange.adapter import Adapter
+from haulout.interchange.archive import CHUNK_BYTES, Source, Stream, head
+from haulout.interchange.fields import (
+    digest,
+    identity,
+    label,
+    labels,
+    mapping,
+    moment,
+    plain_metadata,
+    sequence,
+    text,
+)
+from haulout.interchange.jsonstream import decode
+from haulout.interchange.records import NOTE, TURN, ImportedMemory, Portion
+
+NAME = "jsonl"
+LINE_BYTES_MAX = 16 * 1024 * 1024  # 1 MiB of text is at most 6 MiB once escaped
+SNIFFED_BYTES = 1024 * 1024
+SNIFFED_LINES = 20
+
+BROKEN_LINE = "a broken line"
+NOT_UNDERSTOOD = "not understood"
+NO_TEXT = "no text"
+
+_SPEAKERS = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
+_TIMES = ("timestamp", "created_at", "create_time", "time", "date")
+_SESSIONS = ("session", "session_id", "conversation_id", "thread_id")
+_OWN_TIMES = ("occurred_at", "valid_from", "valid_until")
+_OWN_NAMES = ("kind", "namespace", "session", "speaker")
+_OWN_FIELDS = frozenset(
+    ("text", "id", "tags", "metadata", "source", "recorded_at", *_OWN_TIMES, *_OWN_NAMES)
+)
+_CHAT_FIELDS = frozenset(("role", "content", "id", "uuid", "model", "name", *_TIMES, *_SESSIONS))
+
+
+def line(memory: Mapping[str, Any]) -> bytes:
+    """One memory as a line of Haulout's own form: sorted keys, no spaces, UTF-8, one line break.
+
+    Fields that are None are left out; times are written in UTC.
+
+    Raises:
+        InputError: a value has no place in JSON.
+    """
+    given = {name: _plain(value) for name, value in memory.items() if value is not None}
+    try:
+        written = json.dumps(
+            given, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+        return written.encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"This memory cannot be written as JSON: {error}.") from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value
+
+
+def recognise(source: Source) -> str:
+    if source.kind != "file":
+        return ""
+    try:
+        content = head(source, source.members[0], SNIFFED_BYTES)
+    except InputError:
+        return ""
+    lines = [part for part in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if part.strip()]
+    if len(content) == SNIFFED_BYTES and len(lines) > 1:
+        lines.pop()  # cut by the sniffing itself
+    forms = [_form(_decoded(part)) for part in lines[:SNIFFED_LINES]]
+    found = next((form for form in forms if form), "")
+    return f"JSON Lines ({found})" if found and forms.count("") * 2 <= len(forms) else ""
+
+
+def _decoded(raw: bytes) -> dict[str, object]:
+    try:
+        return mapping(decode(raw))
+    except ImportFormatError:
+        return {}
+
+
+def _form(given: dict[str, object]) -> str:
+    if isinstance(given.get("text"), str):
+        return "Haulout export"
+    if isinstance(given.get("role"), str) and "content" in given:
+        return "chat messages"
+    if mapping(next(iter(sequence(given.get("messages"))), None)).get("role"):
+        return "chats"
+    return ""
+
+
+def read_all(source: Source) -> Generator[Portion, None, None]:
+    member = source.members[0]
+    reader: _Reader | None = None
+    try:
+        with source.open(member) as stream:
+            for number, raw in _lines(stream):
+                portion = Portion(label(member.name))
+                if raw is None:
+                    portion.leave_out(BROKEN_LINE)
+                    portion.problem(f"line {number}", f"longer than {LINE_BYTES_MAX} bytes")
+                elif raw.strip():
+                    reader = reader or _Reader(digest(raw.decode("utf-8", "replace")))
+                    reader.read(number, raw, portion)
+                yield portion
+    except InputError as error:
+        portion = Portion(label(member.name))
+        portion.problem("", error.message)
+        yield portion
+
+
+def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines; None for one over the limit. Only a line feed ends a line."""
+    held = bytearray()
+    number, over = 1, False
+    while chunk := stream.read(CHUNK_BYTES):
+        at = 0
+        while (end := chunk.find(b"\n", at)) >= 0:
+            held += chunk[at:end]
+            yield number, None if over or len(held) > LINE_BYTES_MAX else _whole(held, number)
+            held.clear()
+            number, over, at = number + 1, False, end + 1
+        held += chunk[at:]
+        if len(held) > LINE_BYTES_MAX:
+            over = True
+            held.clear()
+    if held or over:
+        yield number, None if over else _whole(held, number)
+
+
+def _whole(held: bytearray, number: int) -> bytes:
+    return bytes(held).removeprefix(b"\xef\xbb\xbf") if number == 1 else bytes(held)
+
+
+class _Reader:
+    """Reads lines of one file; chats without a session of their own share the file's."""
+
+    def __init__(self, first_line_digest: str) -> None:
+        # Of the first line, so that it stays the same as lines are added to the file.
+        self._session = f"{NAME}:{first_line_digest}"
+
+    def read(self, number: int, raw: bytes, portion: Portion) -> None:
+        place = f"{portion.file}, line {number}"
+        try:
+            given = mapping(decode(raw))
+        except ImportFormatError as error:
+            portion.leave_out(BROKEN_LINE)
+            portion.problem(f"line {number}", error.message)
+            return
+        form = _form(given)
+        if form == "Haulout export":
+            _read_own(given, place, portion)
+        elif form == "chat messages":
+            self._read_message(given, place, str(number), None, portion)
+        elif form == "chats":
+            messages = sequence(given.get("messages"))
+            session = _first_label(given, _SESSIONS) or _first_label(given, ("id",))
+            session = f"{NAME}:{identity(session or digest(json.dumps(messages[:1])))}"
+            portion.conversations = 1
+            for turn, message in enumerate(messages):
+                self._read_message(mapping(message), place, str(turn), session, portion)
+        else:
+            portion.leave_out(NOT_UNDERSTOOD)
+            fields = ", ".join(sorted(label(name, 32) for name in given)[:6])
+            portion.not_understood[f"line with: {fields or 'no fields'}"] += 1
+
+    def _read_message(
+        self,
+        given: dict[str, object],
+        place: str,
+        position: str,
+        session: str | None,
+        portion: Portion,
+    ) -> None:
+        role = label(given.get("role"))
+        speaker = _SPEAKERS.get(role.lower())
+        words = _content(given.get("content"), portion)
+        if speaker is None:
+            portion.leave_out(f"by the {role}" if role in ("system", "tool") else NOT_UNDERSTOOD)
+            return
+        if not words:
+            portion.leave_out(NO_TEXT)
+            return
+        own_session = _first_label(given, _SESSIONS)
+        session = session or (f"{NAME}:{identity(own_session)}" if own_session else self._session)
+        when = next((found for name in _TIMES if (found := moment(given.get(name)))), None)
+        own_id = _first_label(given, ("id", "uuid"))
+        # Without an ID: words, speaker, session and time. Without a time, the place as well,
+        # since a person may well say "yes" twice.
+        known = (words, role, session, when.isoformat() if when else f"at {position}")
+        model = label(given.get("model"))
+        _note_unknown(given, _CHAT_FIELDS, portion)
+        portion.take(
+            ImportedMemory(
+                op_id=f"import:{NAME}:{identity(session, own_id or digest(*known))}",
+                text=words,
+                kind=TURN,
+                place=place,
+                speaker=speaker,
+                session=session,
+                occurred_at=when,
+                metadata={"model": model} if model else {},
+                source=NAME,
+            )
+        )
+
+
+def _read_own(given: dict[str, object], place: str, portion: Portion) -> None:
+    words = text(given.get("text"))
+    if not words.strip():
+        portion.leave_out(NO_TEXT)
+        return
+    times = {name: moment(given.get(name)) for name in _OWN_TIMES}
+    metadata = plain_metadata(given.get("metadata"))
+    for name, when in times.items():
+        if given.get(name) is not None and when is None:
+            portion.not_understood[f"value of {name}"] += 1
+    if metadata is None:
+        portion.not_understood["metadata past the limits"] += 1
+    own_id = label(given.get("id"))
+    known = [words, *(str(times[name]) for name in sorted(times))]
+    known += [text(given.get(name)) for name in _OWN_NAMES]
+    _note_unknown(given, _OWN_FIELDS, portion)
+    portion.take(
+        ImportedMemory(
+            op_id=f"import:{NAME}:{identity(own_id) if own_id else digest(*known)}",
+            text=words,
+            kind=label(given.get("kind"), 64) or NOTE,
+            place=place,
+            namespace=text(given.get("namespace")) or None,
+            speaker=label(given.get("speaker")) or None,
+            session=label(given.get("session")) or None,
+            occurred_at=times["occurred_at"],
+            valid_from=times["valid_from"],
+            valid_until=times["valid_until"],
+            tags=labels(given.get("tags")),
+            metadata=metadata or {},
+            source=label(given.get("source")) or None,
+        )
+    )
+
+
+def _content(value: object, portion: Portion) -> str:
+    """A message's words: a string, or blocks of which those with text count."""
+    if isinstance(value, str):
+        return text(value).strip()
+    spoken: list[str] = []
+    for block in sequence(value):
+        words = text(block) or text(mapping(block).get("text"))
+        if words:
+            spoken.append(words)
+        else:
+            portion.parts_dropped[label(mapping(block).get("type"), 64) or "part"] += 1
+    return "\n\n".join(spoken).strip()
+
+
+def _first_label(given: dict[str, object], names: tuple[str, ...]) -> str:
+    return next((found for name in names if (found := label(given.get(name)))), "")
+
+
+def _note_unknown(given: dict[str, object], known: frozenset[str], portion: Portion) -> None:
+    for name in given.keys() - known:
+        portion.not_understood[f"field: {label(name, 64)}"] += 1
+
+
+ADAPTER = Adapter(
+    name=NAME,
+    understands='JSON Lines (Haulout\'s export, or lines of {"role", "content"})',
+    recognise=recognise,
+    read=read_all,
+)

@@ -1,0 +1,46 @@
+"""The formats that can be imported, and telling them apart by what they hold."""
+
+from __future__ import annotations
+
+import os
+
+from haulout.errors import ImportFormatError
+from haulout.interchange import chatgpt, claude, jsonl, markdown
+from haulout.interchange.adapter import Adapter
+from haulout.interchange.archive import LIMITS, Limits, Source, open_source
+
+ADAPTERS: tuple[Adapter, ...] = (
+    chatgpt.ADAPTER,
+    claude.ADAPTER,
+    jsonl.ADAPTER,
+    markdown.ADAPTER,
+)
+
+
+def detect(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Adapter:
+    """The one adapter whose format stands at ``path``, by content alone.
+
+    Raises:
+        ImportFormatError: none fits, or more than one does.
+    """
+    with open_source(path, limits) as source:
+        return recognise(source)[0]
+
+
+def recognise(source: Source) -> tuple[Adapter, str]:
+    """The adapter for an open source, and the form it found there."""
+    for last in (False, True):
+        asked = (adapter for adapter in ADAPTERS if adapter.last is last)
+        found = [(adapter, form) for adapter in asked if (form := adapter.recognise(source))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            forms = " and ".join(form for _, form in found)
+            raise ImportFormatError(
+                f"{source.name} holds more than one format ({forms}).",
+                hint="Import them one at a time.",
+            )
+    known = "; ".join(adapter.understands for adapter in ADAPTERS)
+    refused = {problem.what for problem in source.problems[:100]}
+    because = f" Parts of it were {', '.join(sorted(refused))}." if refused else ""
+    raise ImportFormatError(f"{source.name} is of no known form.{because} Understood are: {known}.")

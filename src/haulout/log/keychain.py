@@ -1,0 +1,197 @@
+"""The keys a device can reach: learned from device and key-epoch records, kept in memory.
+
+Payloads of those two types are not sealed by a record key (it could not be reached without
+them) but hold nothing readable: public keys, a root signature, wraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import cbor2
+
+from haulout.crypto.keys import (
+    AgreementKey,
+    DeviceKeys,
+    Entropy,
+    SigningKey,
+    SymmetricKey,
+    identifier,
+    mac,
+    signature_is_valid,
+    wrap_to,
+)
+from haulout.errors import DamagedError, VaultLockedError
+from haulout.log.record import Header, RecordType, canonical
+
+_KIT = b"kit"
+_DEVICE_DOMAIN = b"haulout/1/device\0"
+
+
+class NamespaceKey(NamedTuple):
+    """One epoch of a namespace's key."""
+
+    id: bytes
+    name: str
+    epoch: int
+    key: SymmetricKey
+
+
+def _user_context(vault: bytes, generation: int) -> bytes:
+    return b"haulout/1/user-key\0" + vault + generation.to_bytes(4, "big")
+
+
+def _namespace_context(vault: bytes, namespace: bytes, epoch: int, generation: int) -> bytes:
+    numbers = epoch.to_bytes(4, "big") + generation.to_bytes(4, "big")
+    return b"haulout/1/namespace-key\0" + vault + namespace + numbers
+
+
+def record_context(vault: bytes, namespace: bytes, epoch: int, record: bytes) -> bytes:
+    """What a record key's wrap is bound to."""
+    return b"haulout/1/record-key\0" + vault + namespace + epoch.to_bytes(4, "big") + record
+
+
+def device_payload(vault: bytes, root: SigningKey, device: DeviceKeys) -> bytes:
+    """The payload of a device record: its public keys, vouched for by the owner's root."""
+    keys = device.signing.public + device.agreement.public
+    return canonical(
+        {
+            "root": root.public,
+            "signing": device.signing.public,
+            "agreement": device.agreement.public,
+            "signature": root.sign(_DEVICE_DOMAIN + vault + keys),
+        }
+    )
+
+
+def user_key_payload(
+    vault: bytes, generation: int, secret: bytes, devices: Mapping[bytes, bytes], kit: bytes
+) -> bytes:
+    """The payload that brings in a user key: wrapped to every device and to the kit.
+
+    Args:
+        vault: vault ID; ``generation``: from 1, one more at each device's removal.
+        secret: the user key, 32 bytes.
+        devices: device ID -> agreement public key; ``kit``: the recovery public key.
+    """
+    context = _user_context(vault, generation)
+    wraps = {device: wrap_to(public, secret, context) for device, public in devices.items()}
+    wraps[_KIT] = wrap_to(kit, secret, context)
+    return canonical({"user": generation, "wraps": wraps, "kit": kit})
+
+
+class Keychain:
+    """User keys by generation and namespace keys by epoch, as this device can unwrap them.
+
+    Args:
+        vault: the vault ID.
+        device_id: the device whose wraps to open, or None to use the kit's.
+        agreement: that device's agreement key, or the kit's recovery key.
+    """
+
+    def __init__(self, vault: bytes, device_id: bytes | None, agreement: AgreementKey) -> None:
+        self._vault = vault
+        self._wrap_name = device_id if device_id is not None else _KIT
+        self._agreement = agreement
+        self._users: dict[int, SymmetricKey] = {}
+        self._namespaces: dict[tuple[bytes, int], NamespaceKey] = {}
+        self._newest: dict[bytes, NamespaceKey] = {}
+        self._waiting: list[bytes] = []
+        self.devices: dict[bytes, tuple[bytes, bytes]] = {}
+        self.kit_public = b""
+        self.learned = 0
+
+    def learn(self, num: int, header: Header, payload: bytes) -> None:
+        """Take in a device or key-epoch record; ``num`` is its local number.
+
+        Raises:
+            DamagedError: the record vouches for nothing; VaultLockedError: no wrap for us.
+        """
+        fields = cast("dict[Any, Any]", cbor2.loads(payload))
+        if header.type == RecordType.DEVICE:
+            self._learn_device(fields)
+        elif "user" in fields:
+            self._learn_user_key(fields)
+        elif fields["generation"] in self._users:
+            self._learn_namespace_key(payload)
+        else:  # the wrap for this device comes later in the log: it was enrolled later
+            self._waiting.append(payload)
+        self.learned = max(self.learned, num)
+
+    def _learn_device(self, fields: dict[Any, Any]) -> None:
+        root, signing, agreement = fields["root"], fields["signing"], fields["agreement"]
+        statement = _DEVICE_DOMAIN + self._vault + signing + agreement
+        vouched = identifier(root, "vault") == self._vault
+        if not vouched or not signature_is_valid(root, fields["signature"], statement):
+            message = "A device key is not vouched for by the owner of this vault."
+            raise DamagedError(message)
+        self.devices[identifier(signing, "device")] = (signing, agreement)
+
+    def _learn_user_key(self, fields: dict[Any, Any]) -> None:
+        generation = fields["user"]
+        self.kit_public = fields["kit"]
+        wrapped = fields["wraps"].get(self._wrap_name)
+        if wrapped is None:
+            return
+        secret = self._agreement.unwrap(wrapped, _user_context(self._vault, generation))
+        self._users[generation] = SymmetricKey(secret)
+        waiting, self._waiting = self._waiting, []
+        for payload in waiting:
+            self._learn_namespace_key(payload)
+
+    def require_user_key(self) -> None:
+        """Refuse to go on without a user key.
+
+        Raises:
+            VaultLockedError: none is wrapped to this device (or kit).
+        """
+        if not self._users:
+            message = "No user key of this vault is wrapped to this device."
+            raise VaultLockedError(message, hint="Enrol the device with the recovery kit.")
+
+    def read_namespace_key(self, payload: bytes) -> NamespaceKey:
+        """The namespace key in a key-epoch record's payload, without keeping it."""
+        fields = cast("dict[str, Any]", cbor2.loads(payload))
+        namespace, epoch, generation = fields["namespace"], fields["epoch"], fields["generation"]
+        context = _namespace_context(self._vault, namespace, epoch, generation)
+        inner = cbor2.loads(self._users[generation].unwrap(fields["sealed"], context))
+        return NamespaceKey(namespace, inner["name"], epoch, SymmetricKey(inner["key"]))
+
+    def _learn_namespace_key(self, payload: bytes) -> None:
+        key = self.read_namespace_key(payload)
+        self._namespaces[key.id, key.epoch] = key
+        newest = self._newest.get(key.id)
+        if newest is None or newest.epoch < key.epoch:
+            self._newest[key.id] = key
+
+    @property
+    def generation(self) -> int:
+        """The newest user-key generation."""
+        return max(self._users)
+
+    def user_secrets(self) -> dict[int, bytes]:
+        """Every user key, by generation: what a new device is given."""
+        return {generation: key.secret for generation, key in self._users.items()}
+
+    def operation_mac(self, op_id: str) -> bytes:
+        """The only form in which an explicit operation ID is kept."""
+        return mac(self._users[min(self._users)].operations, op_id.encode())
+
+    def newest(self, namespace: bytes) -> NamespaceKey | None:
+        """The newest key of a namespace, or None where it was not learned."""
+        return self._newest.get(namespace)
+
+    def namespace_key(self, namespace: bytes, epoch: int) -> NamespaceKey | None:
+        """The key of one epoch of one namespace, or None where it was not learned."""
+        return self._namespaces.get((namespace, epoch))
+
+    def new_namespace_payload(self, name: str, entropy: Entropy) -> bytes:
+        """The payload of a key-epoch record that brings a new namespace in."""
+        namespace, key, generation = entropy(16), entropy(32), self.generation
+        inner = canonical({"name": name, "key": key})
+        context = _namespace_context(self._vault, namespace, 1, generation)
+        sealed = self._users[generation].wrap(inner, context, entropy)
+        return canonical(
+            {"namespace": namespace, "epoch": 1, "generation": generation, "sealed": sealed}
+        )

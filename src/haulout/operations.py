@@ -1,0 +1,226 @@
+"""Every operation as a typed value, and `execute`, the only door to a vault for any surface.
+
+The command line, MCP, REST and the rest build a value of one of these types and pass it here
+with who asks. Schemas, help and limits are derived from the types; what an operation does is
+the vault's method of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from haulout.errors import NotAllowedError
+from haulout.vault import Vault
+
+Progress = Callable[[int, int | None], None]
+Filter = dict[str, Any]
+Time = datetime
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower, tag_field="operation"):
+    """Base of all operations. The tag names the vault's method that carries it out."""
+
+
+class Remember(Operation):
+    """Keep one thing."""
+
+    text: str
+    namespace: str = "default"
+    kind: str | None = None
+    speaker: str | None = None
+    session: str | None = None
+    occurred_at: Time | None = None
+    valid_from: Time | None = None
+    valid_until: Time | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] | None = None
+    source: str | None = None
+    vector: list[float] | None = None
+    op_id: str | None = None
+
+
+class RememberMany(Operation, tag="remember_many"):
+    """Keep many things; each item has the fields of `Remember`."""
+
+    items: list[dict[str, Any]]
+
+
+class Recall(Operation):
+    """Find what answers a question, best first."""
+
+    query: str | None = None
+    vector: list[float] | None = None
+    namespace: str | None = None
+    limit: int = 10
+    as_of: Time | None = None
+    valid_at: Time | None = None
+    since: Time | None = None
+    until: Time | None = None
+    tags: tuple[str, ...] = ()
+    filter: Filter | None = None
+    explain: bool = False
+
+
+class GetContext(Operation, tag="context"):
+    """Recall, packed for a prompt."""
+
+    query: str
+    namespace: str | None = None
+    budget: int = 1000
+
+
+class Get(Operation):
+    """One memory."""
+
+    id: str
+
+
+class List(Operation):
+    """Memories by age, newest first, a page at a time."""
+
+    namespace: str | None = None
+    limit: int = 50
+    after: str | None = None
+    tags: tuple[str, ...] = ()
+    filter: Filter | None = None
+
+
+class Update(Operation):
+    """Correct a memory. Fields that are not given stay as they are."""
+
+    id: str
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    kind: str | msgspec.UnsetType | None = msgspec.UNSET
+    speaker: str | msgspec.UnsetType | None = msgspec.UNSET
+    session: str | msgspec.UnsetType | None = msgspec.UNSET
+    occurred_at: Time | msgspec.UnsetType | None = msgspec.UNSET
+    valid_from: Time | msgspec.UnsetType | None = msgspec.UNSET
+    valid_until: Time | msgspec.UnsetType | None = msgspec.UNSET
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+    source: str | msgspec.UnsetType | None = msgspec.UNSET
+    vector: list[float] | msgspec.UnsetType | None = msgspec.UNSET
+    op_id: str | None = None
+
+
+class Forget(Operation):
+    """Forget one, several, or what a filter finds."""
+
+    target: str | list[str] | Filter
+    level: Literal["hidden", "destroyed", "everywhere"] = "destroyed"
+    namespace: str | None = None
+    op_id: str | None = None
+
+
+class Undo(Operation):
+    """Take an operation back."""
+
+    op_id: str
+
+
+class History(Operation):
+    """Everything that happened to a memory."""
+
+    id: str
+
+
+class Namespaces(Operation):
+    """The namespaces that hold something."""
+
+
+class GetStats(Operation, tag="stats"):
+    """The vault in figures."""
+
+
+class Export(Operation):
+    """Write every memory to a file, in the open."""
+
+    file: str
+
+
+class Backup(Operation):
+    """Write the whole vault to one sealed file."""
+
+    file: str
+
+
+class Check(Operation):
+    """Verify everything, and finish pending erasures."""
+
+
+class Rebuild(Operation):
+    """Make the index again from the log."""
+
+    vectors: bool = False
+
+
+class CatchUp(Operation, tag="catch_up"):
+    """Embed what waits for its vector."""
+
+
+AnyOperation = (
+    Remember
+    | RememberMany
+    | Recall
+    | GetContext
+    | Get
+    | List
+    | Update
+    | Forget
+    | Undo
+    | History
+    | Namespaces
+    | GetStats
+    | Export
+    | Backup
+    | Check
+    | Rebuild
+    | CatchUp
+)
+"""Decode JSON into one of these by its ``operation`` field."""
+
+_WITH_PROGRESS = (RememberMany, Check, Rebuild, CatchUp)
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who asks. The owner may do everything; an app, only what its grant says."""
+
+    name: str
+    owner: bool = False
+
+
+OWNER = Principal("owner", owner=True)
+
+
+def execute(
+    vault: Vault,
+    principal: Principal,
+    operation: AnyOperation,
+    *,
+    progress: Progress | None = None,
+) -> Any:
+    """Carry out one operation for a principal and return what the vault's method returns.
+
+    Args:
+        vault: the open vault; ``principal``: who asks; ``operation``: what for.
+        progress: passed on to operations that report any.
+
+    Raises:
+        NotAllowedError: the principal may not; otherwise what the vault's method raises.
+    """
+    if not principal.owner:
+        message = f"{principal.name} has no grant for this."
+        raise NotAllowedError(message, hint="The owner of the vault gives grants.")
+    tag = type(operation).__struct_config__.tag
+    arguments = {
+        name: value
+        for name in operation.__struct_fields__
+        if (value := getattr(operation, name)) is not msgspec.UNSET
+    }
+    if isinstance(operation, _WITH_PROGRESS):
+        arguments["progress"] = progress
+    return getattr(vault, str(tag))(**arguments)

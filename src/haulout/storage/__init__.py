@@ -1,0 +1,1 @@
+"""Named immutable bytes on disks and stores. Knows nothing of records or keys."""

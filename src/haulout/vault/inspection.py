@@ -1,0 +1,347 @@
+"""Upkeep: check everything, rebuild the index, finish erasures, count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import apsw
+import cbor2
+
+from haulout.database.transaction import Transaction
+from haulout.errors import DamagedError, ErasedError, HauloutError
+from haulout.index import lexical, memories, vectors
+from haulout.index.schema import INDEX_TABLES
+from haulout.log import chain
+from haulout.log.clock import from_microseconds
+from haulout.log.journal import Journal, Stored
+from haulout.log.memory import read_payload
+from haulout.log.record import NO_NAMESPACE, RecordType
+from haulout.vault.opening import DATABASE, Parts
+from haulout.vault.values import CheckReport, Stats
+
+Report = Callable[[int, int | None], None]
+
+_PENDING = "scrub pending"
+_MOST_PROBLEMS = 50
+
+
+# ---------------------------------------------------------------------- erasure
+
+
+def note_pending_scrub(connection: Transaction, vault: int) -> None:
+    """Note, with the forget itself, that freed pages and the write-ahead log must be cleared."""
+    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, 'yes')", (vault, _PENDING))
+
+
+def scrub(parts: Parts, most_bytes: int | None) -> tuple[str, ...]:
+    """Clear what forgets left in free space and in the write-ahead log.
+
+    Args:
+        parts: the vault; ``most_bytes``: leave a larger file for `check`, or None for any size.
+
+    Returns:
+        what is still pending, in words; empty when all is gone.
+    """
+    size = parts.database.size()
+    if most_bytes is not None and size > most_bytes:
+        return (f"{DATABASE} has {size} bytes; `haulout check` clears its free pages",)
+    if not parts.database.scrub():
+        return ("another process reads the old pages; `haulout check` clears them",)
+    parts.database.write(
+        lambda connection: connection.execute(
+            "DELETE FROM setting WHERE vault = ? AND name = ?", (parts.vault, _PENDING)
+        )
+    )
+    return ()
+
+
+def _clear_pending(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Finish earlier forgets: (what was cleared, what is still pending)."""
+    with parts.database.read() as connection:
+        row = connection.execute(
+            "SELECT 1 FROM setting WHERE vault = ? AND name = ?", (parts.vault, _PENDING)
+        ).fetchone()
+    if row is None:
+        return (), ()
+    pending = scrub(parts, None)
+    return (() if pending else ("free pages of erased memories",)), pending
+
+
+# ---------------------------------------------------------------------- replaying the log
+
+
+def _replay(
+    source: Transaction, target: Transaction, journal: Journal, report: Report
+) -> Iterator[tuple[Stored, str | None]]:
+    """Fold every record into an empty index; yield each with what is wrong with it, if anything.
+
+    ``source`` holds the log; ``target`` the index's tables, which may be the same connection.
+    """
+    total = int(source.execute("SELECT count(*) FROM record").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
+    numbers = {
+        namespace: number
+        for number, namespace in source.execute("SELECT namespace, id FROM namespace").fetchall()
+    }
+    for done, stored in enumerate(journal.records(source), 1):
+        problem = None
+        try:
+            _fold(source, target, journal, stored, numbers)
+        except ErasedError:
+            pass  # destroyed on purpose: the forget record that did it comes later
+        except (HauloutError, cbor2.CBORError, KeyError, TypeError, AssertionError) as error:
+            problem = f"record {stored.header.sequence}: {error}"
+        yield stored, problem
+        if done % 500 == 0 or done == total:
+            report(done, total)
+
+
+def _fold(
+    source: Transaction,
+    target: Transaction,
+    journal: Journal,
+    stored: Stored,
+    numbers: dict[bytes, int],
+) -> None:
+    header, vault = stored.header, journal.vault
+    entry = (stored.num, header.clock)
+    if header.type == RecordType.MEMORY:
+        content, _ = read_payload(journal.open_payload(source, stored))
+        place = memories.Place(stored.num, header.id, numbers[header.namespace])
+        memories.add(target, vault, place, entry, content)
+    elif header.type == RecordType.UPDATE:
+        content, beside = read_payload(journal.open_payload(source, stored))
+        memory = journal.find(source, beside["of"])
+        assert memory is not None, "it updates a memory that is not in the log"
+        now = memories.current(target, memory)
+        place = memories.Place(memory, beside["of"], numbers[header.namespace])
+        memories.add(target, vault, place, entry, content, now)
+    elif header.type == RecordType.FORGET:
+        fields = cast("dict[str, Any]", cbor2.loads(stored.payload or b""))
+        for target_id in fields["targets"]:
+            memory = journal.find(source, target_id)
+            assert memory is not None, "it forgets a memory that is not in the log"
+            if fields["level"] in {"hidden", "shown"}:
+                hidden = fields["level"] == "hidden"
+                memories.set_hidden(target, memory, stored.num, hidden=hidden)
+            else:
+                memories.erase(target, vault, memory, stored.num)
+
+
+def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
+    """Empty the index and fold the whole log into it again, in one transaction."""
+
+    def job(connection: Transaction) -> int:
+        parts.journal.refresh_keys(connection)
+        _empty(connection, parts, drop_vectors=vectors)
+        for _, problem in _replay(connection, connection, parts.journal, progress):
+            if problem:
+                message = f"{DATABASE}, {problem}"
+                raise DamagedError(message)
+        _restore_erased(connection, parts.vault)
+        for row in connection.execute("SELECT namespace FROM namespace").fetchall():
+            lexical.seal_if_due(connection, parts.vault, row[0])
+            lexical.touch(connection, parts.vault, row[0])
+        _requeue(connection, parts)
+        return int(connection.execute("SELECT count(*) FROM version").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
+
+    return parts.database.write(job)
+
+
+def _empty(connection: Transaction, parts: Parts, *, drop_vectors: bool) -> None:
+    tables = ["version", "erased", "fresh", "posting", "operation"]
+    tables += ["vector", "embed_queue"] if drop_vectors else []
+    for table in tables:
+        connection.execute(f"DELETE FROM {table} WHERE vault = ?", (parts.vault,))
+    for stored in parts.journal.records(connection):
+        if stored.header.operation:
+            connection.execute(
+                "INSERT INTO operation VALUES (?, ?, ?)",
+                (parts.vault, stored.header.operation, stored.num),
+            )
+
+
+def _restore_erased(connection: Transaction, vault: int) -> None:
+    """Erased versions leave a number behind, so that other processes drop them from memory."""
+    connection.execute(
+        "INSERT OR IGNORE INTO erased SELECT r.num, r.vault, r.num FROM record r"
+        " WHERE r.vault = ? AND r.payload IS NULL",
+        (vault,),
+    )
+
+
+def _requeue(connection: Transaction, parts: Parts) -> None:
+    """Keep vectors of versions that stand; give the others theirs again."""
+    connection.execute(
+        "DELETE FROM vector WHERE vault = ? AND num NOT IN (SELECT num FROM version)",
+        (parts.vault,),
+    )
+    rows = connection.execute(
+        "SELECT num FROM version WHERE vault = ? AND num NOT IN (SELECT num FROM vector)"
+        " AND num NOT IN (SELECT num FROM embed_queue)",
+        (parts.vault,),
+    ).fetchall()
+    for (num,) in rows:
+        stored = parts.journal.stored(connection, num)
+        content, _ = read_payload(parts.journal.open_payload(connection, stored))
+        memories.add_vector(connection, parts.vault, num, content.vector)
+
+
+# ---------------------------------------------------------------------- checking
+
+
+@dataclass(slots=True)
+class _Findings:
+    records: int = 0
+    payloads: int = 0
+    erased: int = 0
+    versions: int = 0
+    problems: list[str] = field(default_factory=list[str])
+
+    def add(self, problem: str) -> None:
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def check(parts: Parts, report: Report) -> CheckReport:
+    """Verify the file, every record, and the view against a fresh fold of the log."""
+    findings = _Findings()
+    cleared, pending = _clear_pending(parts)
+    for problem in pending:
+        findings.add(f"erasure is pending: {problem}")
+    try:
+        for problem in parts.database.integrity():
+            findings.add(f"{DATABASE}: {problem}")
+        with parts.database.read() as connection:
+            parts.journal.refresh_keys(connection)
+            expected = apsw.Connection(":memory:")
+            try:
+                expected.execute(INDEX_TABLES).fetchall()
+                _check_records(connection, expected, parts, findings, report)
+                _compare_views(connection, expected, parts, findings)
+            finally:
+                expected.close()
+    except DamagedError as error:
+        findings.add(error.message)
+    return CheckReport(
+        records=findings.records,
+        payloads=findings.payloads,
+        erased=findings.erased,
+        versions=findings.versions,
+        problems=tuple(findings.problems),
+        cleared=cleared,
+    )
+
+
+def _check_records(
+    connection: Transaction,
+    expected: Transaction,
+    parts: Parts,
+    findings: _Findings,
+    report: Report,
+) -> None:
+    tips: defaultdict[bytes, chain.Tip] = defaultdict(lambda: chain.EMPTY)
+    devices = parts.journal.keychain.devices
+    keyed = {row[0] for row in connection.execute("SELECT num FROM record_key")}
+    for stored, problem in _replay(connection, expected, parts.journal, report):
+        findings.records += 1
+        header = stored.header
+        if problem:
+            findings.add(f"{DATABASE}, {problem}")
+        try:
+            _, tips[header.device] = chain.follow(
+                tips[header.device], stored.header_bytes, stored.payload
+            )
+        except DamagedError as error:
+            findings.add(f"{DATABASE}: {error.message}")
+            tips[header.device] = chain.Tip(
+                header.sequence, chain.record_hash(stored.header_bytes), header.clock
+            )
+        public = devices.get(header.device, (b"",))[0]
+        if not chain.signature_matches(stored.header_bytes, stored.signature, public):
+            findings.add(f"{DATABASE}: record {header.sequence} is not signed by its device.")
+        if header.vault != parts.vault_id:
+            findings.add(f"{DATABASE}: record {header.sequence} belongs to another vault.")
+        if header.namespace == NO_NAMESPACE:
+            continue
+        if (stored.payload is None) == (stored.num in keyed):
+            findings.add(f"{DATABASE}: record {header.sequence} has a payload or key too many.")
+        findings.erased += stored.payload is None
+        findings.payloads += stored.payload is not None
+
+
+def _compare_views(
+    connection: Transaction, expected: Transaction, parts: Parts, findings: _Findings
+) -> None:
+    versions = "SELECT * FROM version ORDER BY num"
+    found = connection.execute(versions)
+    for row in expected.execute(versions):
+        findings.versions += 1
+        if next(found, None) != row:
+            findings.add(f"{DATABASE}: the view of record number {row[0]} differs from the log.")
+            return
+    if next(found, None) is not None:
+        findings.add(f"{DATABASE}: the view has versions that are not in the log.")
+    if _fingerprint(connection) != _fingerprint(expected):
+        findings.add(f"{DATABASE}: the word index differs from the log; run `haulout rebuild`.")
+    stray = connection.execute(
+        "SELECT (SELECT count(*) FROM vector WHERE num NOT IN (SELECT num FROM version)),"
+        " (SELECT count(*) FROM version WHERE num NOT IN (SELECT num FROM vector)"
+        "  AND num NOT IN (SELECT num FROM embed_queue))"
+    ).fetchone()
+    if stray != (0, 0):
+        findings.add(f"{DATABASE}: vectors are missing or left over; run `haulout rebuild`.")
+    operations = dict(connection.execute("SELECT mac, num FROM operation").fetchall())
+    for stored in parts.journal.records(connection):
+        operation = stored.header.operation
+        if operation and operations.pop(operation, None) != stored.num:
+            findings.add(f"{DATABASE}: an operation ID of record {stored.header.sequence} is lost.")
+    if operations:
+        findings.add(f"{DATABASE}: {len(operations)} operation IDs are of no record.")
+
+
+def _fingerprint(connection: Transaction) -> int:
+    """A sum over all postings, sealed or fresh, that does not depend on their order."""
+    total = 0
+    for namespace, term, num, count in lexical.every_posting(connection):
+        total += hash((namespace, term, num, count))
+    return total
+
+
+# ---------------------------------------------------------------------- counting
+
+
+def stats(connection: Transaction, parts: Parts, model: str | None) -> Stats:
+    """The vault in figures."""
+
+    def one(sql: str, *bindings: Any) -> Any:
+        row = connection.execute(sql, bindings).fetchone()
+        return row[0] if row else None
+
+    current = "FROM version v WHERE v.vault = ? AND v.hidden = 0 AND v.recorded_until = ?"
+    names = connection.execute(
+        f"SELECT n.name, c.count FROM (SELECT v.namespace, count(*) AS count {current}"
+        " GROUP BY v.namespace) c JOIN namespace n ON n.namespace = c.namespace ORDER BY n.name",
+        (parts.vault, memories.FOREVER),
+    ).fetchall()
+    newest = one(f"SELECT max(v.created) {current}", parts.vault, memories.FOREVER)
+    vectored = one(
+        "SELECT count(DISTINCT w.num) FROM vector w JOIN model m ON m.model = w.model"
+        " WHERE m.vault = ? AND m.name = ?",
+        parts.vault,
+        model or "",
+    )
+    return Stats(
+        path=str(parts.folder) if parts.folder else None,
+        memories=one(f"SELECT count(*) {current}", parts.vault, memories.FOREVER),
+        versions=one("SELECT count(*) FROM version WHERE vault = ?", parts.vault),
+        records=one("SELECT count(*) FROM record WHERE vault = ?", parts.vault),
+        namespaces=dict(names),
+        bytes=parts.database.size(),
+        model=model,
+        vectors=vectored,
+        waiting=vectors.waiting(connection, parts.vault),
+        newest=None if newest is None else from_microseconds(newest),
+    )

@@ -1,0 +1,262 @@
+"""The write jobs: what one remember, update, forget or undo does inside its transaction.
+
+Each appends a record and applies it to the view in the same transaction. A job raises before
+it writes anything that could not stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cbor2
+
+from haulout.database.transaction import Transaction
+from haulout.errors import ConflictError, ErasedError, NotFoundError, OperationReusedError
+from haulout.index import memories
+from haulout.log.clock import from_microseconds
+from haulout.log.journal import Entry, Journal, Stored
+from haulout.log.memory import Content, Memory, read_payload
+from haulout.log.record import RecordType, canonical, id_text
+from haulout.vault.values import Receipt
+
+
+class Written(NamedTuple):
+    """A version's number, and whether this call wrote it or an earlier one with its ID did."""
+
+    num: int
+    created: bool
+
+
+def _first_result(
+    connection: Transaction, journal: Journal, op_id: str | None, body: bytes | None
+) -> tuple[bytes, Stored | None]:
+    """The MAC of an operation ID and, where it was used before, the record it wrote.
+
+    Raises:
+        OperationReusedError: it wrote something else; ErasedError: what it wrote was erased.
+    """
+    if op_id is None:
+        return b"", None
+    operation = journal.keychain.operation_mac(op_id)
+    num = journal.operation(connection, operation)
+    if num is None:
+        return operation, None
+    stored = journal.stored(connection, num)
+    if body is not None and _body(stored, journal.open_payload(connection, stored)) != body:
+        message = f"The operation ID {op_id!r} was used for another write."
+        raise OperationReusedError(message)
+    return operation, stored
+
+
+def _body(stored: Stored, payload: bytes) -> bytes:
+    return stored.header.type.to_bytes(2, "big") + stored.header.namespace + payload
+
+
+def remember(
+    connection: Transaction,
+    journal: Journal,
+    namespace: str,
+    content: Content,
+    op_id: str | None,
+) -> Written:
+    """Append a memory record and fold it into the view."""
+    number, key = journal.ensure_namespace(connection, namespace)
+    payload = content.payload()
+    body = RecordType.MEMORY.to_bytes(2, "big") + key.id + payload
+    operation, earlier = _first_result(connection, journal, op_id, body)
+    if earlier is not None:
+        return Written(earlier.num, created=False)
+    entry = journal.append(
+        connection, RecordType.MEMORY, payload, namespace=key, operation=operation
+    )
+    place = memories.Place(entry.num, entry.id, number)
+    memories.add(connection, journal.vault, place, (entry.num, entry.clock), content)
+    memories.add_vector(connection, journal.vault, entry.num, content.vector)
+    return Written(entry.num, created=True)
+
+
+def _place(connection: Transaction, journal: Journal, memory_id: bytes) -> memories.Place:
+    """Where a memory stands.
+
+    Raises:
+        ErasedError: it was erased; NotFoundError: there never was one.
+    """
+    place = memories.place_of(connection, journal.vault, memory_id)
+    if place is not None:
+        return place
+    num = journal.find(connection, memory_id)
+    if num is not None and journal.stored(connection, num).header.type == RecordType.MEMORY:
+        message = f"Memory {id_text(memory_id)} was erased."
+        raise ErasedError(message)
+    message = f"There is no memory {id_text(memory_id)}."
+    raise NotFoundError(message)
+
+
+def visible_place(
+    connection: Transaction, journal: Journal, memory_id: bytes
+) -> tuple[memories.Place, memories.Current]:
+    """Where a memory stands that is neither erased nor hidden, and its newest version."""
+    place = _place(connection, journal, memory_id)
+    now = memories.current(connection, place.memory)
+    if now.hidden:
+        message = f"Memory {id_text(memory_id)} was forgotten."
+        raise NotFoundError(message, hint="`undo` of the forget brings it back.")
+    return place, now
+
+
+def content_of(connection: Transaction, journal: Journal, num: int) -> Content:
+    """What the record with a number says."""
+    return read_payload(journal.open_payload(connection, journal.stored(connection, num)))[0]
+
+
+def update(
+    connection: Transaction,
+    journal: Journal,
+    memory_id: bytes,
+    changes: dict[str, Any],
+    op_id: str | None,
+) -> Written:
+    """Append an update record: the memory's whole new content, the old one superseded."""
+    place, now = visible_place(connection, journal, memory_id)
+    key = journal.stored(connection, place.memory).header
+    namespace = journal.namespace_key(connection, key.namespace, key.epoch)
+    newest = journal.keychain.newest(namespace.id) or namespace
+    if op_id is not None:
+        operation, earlier = _first_result(connection, journal, op_id, None)
+        if earlier is not None:
+            _require_same_update(connection, journal, earlier, memory_id, changes, op_id)
+            return Written(earlier.num, created=False)
+    else:
+        operation = b""
+    old = content_of(connection, journal, now.num)
+    fields = {name: getattr(old, name) for name in Content.__struct_fields__}
+    if "text" in changes and "vector" not in changes:
+        fields["vector"] = None  # it was the old text's
+    content = Content(**(fields | changes))
+    payload = content.payload(of=memory_id, changes=sorted(changes))
+    entry = journal.append(
+        connection, RecordType.UPDATE, payload, namespace=newest, operation=operation
+    )
+    memories.add(connection, journal.vault, place, (entry.num, entry.clock), content, now)
+    memories.add_vector(connection, journal.vault, entry.num, content.vector)
+    return Written(entry.num, created=True)
+
+
+def _require_same_update(
+    connection: Transaction,
+    journal: Journal,
+    earlier: Stored,
+    memory_id: bytes,
+    changes: dict[str, Any],
+    op_id: str,
+) -> None:
+    same = earlier.header.type == RecordType.UPDATE
+    if same:
+        content, beside = read_payload(journal.open_payload(connection, earlier))
+        same = beside.get("of") == memory_id and beside.get("changes") == sorted(changes)
+        same = same and all(getattr(content, name) == value for name, value in changes.items())
+    if not same:
+        message = f"The operation ID {op_id!r} was used for another write."
+        raise OperationReusedError(message)
+
+
+def forget(
+    connection: Transaction,
+    journal: Journal,
+    targets: Sequence[bytes],
+    level: str,
+    op_id: str | None,
+) -> Receipt:
+    """Append a forget record and take the memories out of view, or out of existence."""
+    payload = canonical({"targets": sorted(targets), "level": level})
+    operation, earlier = _first_result(connection, journal, op_id, None)
+    if earlier is not None:
+        if earlier.header.type != RecordType.FORGET or earlier.payload != payload:
+            message = f"The operation ID {op_id!r} was used for another write."
+            raise OperationReusedError(message)
+        return _receipt(earlier.num, earlier.header.id, earlier.header.clock, earlier.payload)
+    places = [_place(connection, journal, target) for target in targets]
+    entry = journal.append(connection, RecordType.FORGET, payload, operation=operation)
+    for place in places:
+        if level == "hidden":
+            memories.set_hidden(connection, place.memory, entry.num, hidden=True)
+        else:
+            for num in memories.version_nums(connection, place.memory):
+                journal.destroy(connection, num)
+            memories.erase(connection, journal.vault, place.memory, entry.num)
+    return _receipt(*entry, payload)
+
+
+def _receipt(_num: int, record_id: bytes, clock: int, payload: bytes | None) -> Receipt:
+    fields: dict[str, Any] = cbor2.loads(payload or b"\xa0")
+    return Receipt(
+        op_id=id_text(record_id),
+        action="undo" if fields["level"] == "shown" else "forget",
+        level=fields["level"],
+        memories=tuple(id_text(target) for target in fields["targets"]),
+        recorded_at=from_microseconds(clock),
+    )
+
+
+def undo(connection: Transaction, journal: Journal, target: Stored) -> Receipt:
+    """Take one operation back by writing its opposite; history keeps both.
+
+    Raises:
+        ConflictError: a later write stands on it; ErasedError: it erased for good.
+    """
+    if target.header.type == RecordType.MEMORY:
+        place = _place(connection, journal, target.header.id)
+        if memories.current(connection, place.memory).num != place.memory:
+            message = f"Memory {id_text(place.memory_id)} was updated since."
+            raise ConflictError(message, hint="Undo the update first, or forget the memory.")
+        return forget(connection, journal, [place.memory_id], "hidden", None)
+    if target.header.type == RecordType.UPDATE:
+        return _undo_update(connection, journal, target)
+    if target.header.type == RecordType.FORGET:
+        return _undo_forget(connection, journal, target)
+    message = f"Operation {id_text(target.header.id)} is none that can be undone."
+    raise ConflictError(message)
+
+
+def _undo_update(connection: Transaction, journal: Journal, target: Stored) -> Receipt:
+    _, beside = read_payload(journal.open_payload(connection, target))
+    place, now = visible_place(connection, journal, beside["of"])
+    if now.num != target.num:
+        message = f"Memory {id_text(place.memory_id)} was updated again since."
+        raise ConflictError(message, hint="Undo the newest update first.")
+    nums = memories.version_nums(connection, place.memory)
+    before = content_of(connection, journal, nums[nums.index(target.num) - 1])
+    changes = {name: getattr(before, name) for name in Content.__struct_fields__}
+    written = update(connection, journal, place.memory_id, changes, None)
+    entry = journal.stored(connection, written.num).header
+    return Receipt(
+        op_id=id_text(entry.id),
+        action="undo",
+        level="updated",
+        memories=(id_text(place.memory_id),),
+        recorded_at=from_microseconds(entry.clock),
+    )
+
+
+def _undo_forget(connection: Transaction, journal: Journal, target: Stored) -> Receipt:
+    fields: dict[str, Any] = cbor2.loads(target.payload or b"\xa0")
+    if fields["level"] in {"destroyed", "everywhere"}:
+        message = "What was erased does not come back: its keys are destroyed."
+        raise ErasedError(message)
+    level = "shown" if fields["level"] == "hidden" else "hidden"
+    places = [_place(connection, journal, found) for found in fields["targets"]]
+    payload = canonical({"targets": fields["targets"], "level": level})
+    entry: Entry = journal.append(connection, RecordType.FORGET, payload)
+    for place in places:
+        memories.set_hidden(connection, place.memory, entry.num, hidden=level == "hidden")
+    return _receipt(*entry, payload)
+
+
+def erased_memory(namespace: str, op_id: str) -> Memory:
+    """What stands in a batch's answer for an operation whose memory was erased since."""
+    never = from_microseconds(0)
+    return Memory(
+        id="", text="", namespace=namespace, recorded_at=never, updated_at=never, version=0,
+        op_id=op_id, created=False, erased=True,
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""JSON Lines: Haulout's own form, both ways, and chats."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+from interchange import fixtures as fx
+import pytest
+from interchange.fixtures import save, to_lines
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haulout.errors import InputError
+from haulout.interchange import detect, import_file, line
+
+
+def test_our_own_export_comes_back_as_it_was(tmp_path, shelf):
+    path = save(tmp_path, "x", to_lines(fx.OWN_LINES))
+    report = import_file(path, shelf, keep_namespaces=True)
+    assert shelf.by_text("Review on Tuesdays.") == {
+        "text": "Review on Tuesdays.",
+        "namespace": "work/acme",
+        "kind": "preference",
+        "op_id": "import:jsonl:memory-1",
+        "speaker": "user",
+        "session": "s1",
+        "occurred_at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        "valid_from": datetime(2026, 1, 1, tzinfo=UTC),
+        "tags": ("work",),
+        "metadata": {"depth": {"two": 2}},
+        "source": "cli",
+    }
+    assert dict(report.left_out) == {"no text": 1}
+    assert import_file(path, shelf, keep_namespaces=True).already_there == 2
+
+
+def test_a_file_chooses_its_namespaces_only_when_it_may(tmp_path, shelf):
+    import_file(save(tmp_path, "x", to_lines(fx.OWN_LINES)), shelf, namespace="inbox")
+    assert {item["namespace"] for item in shelf.items.values()} == {"inbox"}
+
+
+def test_chat_lines_become_turns_of_one_session(tmp_path, shelf):
+    report = import_file(save(tmp_path, "x", to_lines(fx.CHAT_LINES)), shelf)
+    assert shelf.texts() == ["yes", "Good.", "yes", "yes"]  # said three times, kept three times
+    assert len({item["session"] for item in shelf.items.values()}) == 1
+    assert dict(report.left_out) == {"by the system": 1, "no text": 1}
+    assert dict(report.parts_dropped) == {"image": 1}
+    assert dict(report.speakers) == {"user": 3, "assistant": 1}
+
+
+def test_a_chat_that_grew_adds_only_its_new_lines(tmp_path, shelf):
+    import_file(save(tmp_path, "x", to_lines(fx.CHAT_LINES)), shelf)
+    longer = [*fx.CHAT_LINES, {"role": "assistant", "content": "Done."}]
+    assert import_file(save(tmp_path, "x", to_lines(longer)), shelf).added == 1
+
+
+def test_a_line_may_hold_a_whole_chat(tmp_path, shelf):
+    lines = [
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+        {"id": "c2", "messages": [{"role": "user", "content": "a"}]},
+    ]
+    report = import_file(save(tmp_path, "x", to_lines(lines)), shelf)
+    assert (report.conversations, report.taken) == (2, 3)
+    assert shelf.by_text("b")["session"] != "jsonl:c2"
+
+
+def test_a_broken_line_is_lost_alone_and_told(tmp_path, shelf):
+    content = to_lines(fx.OWN_LINES[:2]) + b'{"text": "cut\n' + to_lines([{"text": "after"}, [1]])
+    report = import_file(save(tmp_path, "x", content), shelf)
+    assert shelf.texts() == ["Review on Tuesdays.", "No ID.", "after"]
+    assert dict(report.left_out) == {"a broken line": 1, "not understood": 1}
+    assert report.problems[0].position == "line 3"
+
+
+def test_wrong_types_read_as_absent_and_are_told(tmp_path, shelf):
+    odd = {
+        "text": "x",
+        "occurred_at": "soon",
+        "tags": 7,
+        "metadata": {"a": "b" * 20_000},
+        "speaker": ["me"],
+        "weight": 3,
+    }
+    report = import_file(save(tmp_path, "x", to_lines([odd])), shelf)
+    assert shelf.by_text("x").keys() == {"text", "namespace", "kind", "op_id"}
+    assert dict(report.not_understood) == {
+        "value of occurred_at": 1,
+        "metadata past the limits": 1,
+        "field: weight": 1,
+    }
+
+
+def test_deep_metadata_is_left_out(tmp_path, shelf):
+    deep: object = "x"
+    for _ in range(200):
+        deep = [deep]
+    report = import_file(save(tmp_path, "x", to_lines([{"text": "x", "metadata": {"a": deep}}])), shelf)
+    assert report.not_understood["metadata past the limits"] == 1
+
+
+def test_a_line_over_the_limit_is_passed_over(tmp_path, shelf, monkeypatch):
+    monkeypatch.setattr("haulout.interchange.jsonl.LINE_BYTES_MAX", 1000)
+    lines = [{"text": "a"}, {"text": "b" * 2000}, {"text": "c"}]
+    report = import_file(save(tmp_path, "x", to_lines(lines)), shelf)
+    assert shelf.texts() == ["a", "c"]
+    assert report.problems[0].what == "longer than 1000 bytes"
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path, shelf):
+    import_file(save(tmp_path, "x", to_lines([{"text": "a\u2028b\x85c"}])), shelf)
+    assert shelf.texts() == ["a\u2028b\x85c"]
+
+
+def test_a_line_is_canonical():
+    when = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=3)))
+    memory = {"text": "é\u2028", "id": "1", "tags": ("b", "a"), "occurred_at": when, "kind": None}
+    expected = '{"id":"1","occurred_at":"2026-01-02T00:00:00Z","tags":["b","a"],"text":"é\u2028"}\n'
+    assert line(memory) == expected.encode()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), "\ud800", object(), {1: 2, "a": 3}])
+def test_what_json_cannot_hold_is_refused(bad):
+    with pytest.raises(InputError):
+        line({"text": bad})
+
+
+text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(words=text.filter(str.strip), metadata=st.dictionaries(text, text, max_size=3))
+def test_what_is_written_is_read_again(tmp_path_factory, words, metadata):
+    shelf = fx.Shelf()
+    folder = tmp_path_factory.mktemp("x")
+    path = save(folder, "x", line({"text": words, "metadata": metadata}))
+    assert detect(path).name == "jsonl"
+    import_file(path, shelf)
+    (item,) = shelf.items.values()
+    assert item["text"] == words
+    assert item.get("metadata", {}) == metadata
+    assert json.loads(path.read_bytes())["text"] == words
