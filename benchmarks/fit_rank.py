@@ -33,7 +33,7 @@ SWEEPS = 2
 START = Weights(
     saturation=1.2, length_share=0.75, around=(), answer=0.0, reach=60.0, speaker_words=1.0,
     speaker=0.0, meaning=0.1, meaning_around=(), question=0.0, short=0.0, assistant=0.0,
-    assistant_mine=0.0, timed=0.0, period=0.0, unknown=0.0,
+    assistant_mine=0.0, rule=0.0, timed=0.0, period=0.0,
 )  # fmt: skip
 
 CHOICES: dict[str, Sequence[Any]] = {
@@ -49,12 +49,11 @@ CHOICES: dict[str, Sequence[Any]] = {
     "question": (0.0, 0.1, 0.2, 0.3, 0.4),
     "answer": (0.0, 0.15, 0.3, 0.5, 0.7),
     "short": (0.0, 0.15, 0.3, 0.45, 0.6),
-    "short_terms": (4.0, 6.0, 10.0),
+    "rule": (0.0, 0.1, 0.2, 0.3),
     "timed": (0.0, 0.05, 0.1, 0.15, 0.2, 0.3),
     "period": (0.0, 0.1, 0.2, 0.3),
     "saturation": (0.6, 0.8, 1.0, 1.2, 1.5),
     "length_share": (0.3, 0.45, 0.6, 0.75, 0.9),
-    "unknown": (0.0, 0.3, 1.0),
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from haulout.index import forms
 from haulout.index.embed import Embedder
 from haulout.index.rank import WEIGHTS, Columns, Postings, Question, Weights, rank
-from haulout.language.dates import read_period, tells_time
+from haulout.language.dates import read_period
 from haulout.language.mentions import about_asker, asks_when, name_terms, subject_terms
 from haulout.language.tokens import analyze
 
@@ -88,7 +88,7 @@ class Corpus:
             assistant=np.array([forms.is_assistant(t.speaker) for t in turns]),
             asking=np.array([forms.asking(t.text) for t in turns], np.float32),
             occurred_at=np.array([_microseconds(t.occurred_at) for t in turns]),
-            timed=np.array([tells_time(t.text) for t in turns]),
+            traits=np.array([forms.traits(t.text) for t in turns], np.uint8),
         )
 
     def _embed(self, vectors: Vectors) -> None:

@@ -82,7 +82,6 @@ OWNERS = {
     "rich": {"cli"},
     "onnxruntime": {"index.minilm"},
     "tokenizers": {"index.minilm"},
-    "safetensors": {"index.minilm", "index.models"},
 }
 
 IMPORT_CPU_MS = 150

@@ -25,7 +25,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower, tag_fi
     """Base of all operations. The tag names the vault's method that carries it out."""
 
 
-class Remember(Operation):
+class Remember(Operation, frozen=True, kw_only=True):
     """Keep one thing."""
 
     text: str
@@ -43,13 +43,13 @@ class Remember(Operation):
     op_id: str | None = None
 
 
-class RememberMany(Operation, tag="remember_many"):
+class RememberMany(Operation, frozen=True, kw_only=True, tag="remember_many"):
     """Keep many things; each item has the fields of `Remember`."""
 
     items: list[dict[str, Any]]
 
 
-class Recall(Operation):
+class Recall(Operation, frozen=True, kw_only=True):
     """Find what answers a question, best first."""
 
     query: str | None = None
@@ -65,7 +65,7 @@ class Recall(Operation):
     explain: bool = False
 
 
-class GetContext(Operation, tag="context"):
+class GetContext(Operation, frozen=True, kw_only=True, tag="context"):
     """Recall, packed for a prompt."""
 
     query: str
@@ -73,13 +73,13 @@ class GetContext(Operation, tag="context"):
     budget: int = 1000
 
 
-class Get(Operation):
+class Get(Operation, frozen=True, kw_only=True):
     """One memory."""
 
     id: str
 
 
-class List(Operation):
+class List(Operation, frozen=True, kw_only=True):
     """Memories by age, newest first, a page at a time."""
 
     namespace: str | None = None
@@ -89,7 +89,7 @@ class List(Operation):
     filter: Filter | None = None
 
 
-class Update(Operation):
+class Update(Operation, frozen=True, kw_only=True):
     """Correct a memory. Fields that are not given stay as they are."""
 
     id: str
@@ -107,7 +107,7 @@ class Update(Operation):
     op_id: str | None = None
 
 
-class Forget(Operation):
+class Forget(Operation, frozen=True, kw_only=True):
     """Forget one, several, or what a filter finds."""
 
     target: str | list[str] | Filter
@@ -116,49 +116,49 @@ class Forget(Operation):
     op_id: str | None = None
 
 
-class Undo(Operation):
+class Undo(Operation, frozen=True, kw_only=True):
     """Take an operation back."""
 
     op_id: str
 
 
-class History(Operation):
+class History(Operation, frozen=True, kw_only=True):
     """Everything that happened to a memory."""
 
     id: str
 
 
-class Namespaces(Operation):
+class Namespaces(Operation, frozen=True, kw_only=True):
     """The namespaces that hold something."""
 
 
-class GetStats(Operation, tag="stats"):
+class GetStats(Operation, frozen=True, kw_only=True, tag="stats"):
     """The vault in figures."""
 
 
-class Export(Operation):
+class Export(Operation, frozen=True, kw_only=True):
     """Write every memory to a file, in the open."""
 
     file: str
 
 
-class Backup(Operation):
+class Backup(Operation, frozen=True, kw_only=True):
     """Write the whole vault to one sealed file."""
 
     file: str
 
 
-class Check(Operation):
+class Check(Operation, frozen=True, kw_only=True):
     """Verify everything, and finish pending erasures."""
 
 
-class Rebuild(Operation):
+class Rebuild(Operation, frozen=True, kw_only=True):
     """Make the index again from the log."""
 
     vectors: bool = False
 
 
-class CatchUp(Operation, tag="catch_up"):
+class CatchUp(Operation, frozen=True, kw_only=True, tag="catch_up"):
     """Embed what waits for its vector."""
 
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from interchange import fixtures as fx
 import pytest
+from interchange import fixtures as fx
 from interchange.fixtures import Shelf, chatgpt_conversation, message, save
 
 from haulout.interchange import detect, import_file
@@ -42,7 +42,7 @@ def test_an_unpacked_folder_is_read_too(tmp_path, shelf):
     save(tmp_path, "export/user.json", {"email": "ilse@example.org"})
     report = import_file(tmp_path / "export", shelf)
     assert report.taken == 10
-    assert report.files_used == ["conversations.json"]
+    assert list(report.files_used) == ["conversations.json"]
     assert report.files_unused == ["user.json"]
 
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from interchange import fixtures as fx
 import pytest
+from interchange import fixtures as fx
 from interchange.fixtures import claude_conversation, claude_message, said, save
 
 from haulout.errors import ImportFormatError

@@ -70,7 +70,16 @@ def test_a_form_is_told_by_content_whatever_the_name(tmp_path, content):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x00\x01", b"{}", b"[]", b"[[]]", b'{"a": 1}', b"a,b\n1,2\n", b"PK\x05\x06" + b"\0" * 18],
+    [
+        b"",
+        b"\x00\x01",
+        b"{}",
+        b"[]",
+        b"[[]]",
+        b'{"a": 1}',
+        b"a,b\n1,2\n",
+        b"PK\x05\x06" + b"\0" * 18,
+    ],
 )
 def test_an_unknown_form_is_refused_naming_what_is_understood(tmp_path, content):
     with pytest.raises(ImportFormatError) as refused:
@@ -97,7 +106,7 @@ def test_a_form_is_found_behind_a_broken_first_conversation(tmp_path, shelf):
 
 def test_broken_json_in_one_conversation_loses_only_that_one(tmp_path, shelf):
     tea, boat, memory = map(fx.to_json, fx.chatgpt_conversations())
-    for broken in (boat[:-1], boat[:-3] + b'"', boat.replace(b'"Which', b'Which')):
+    for broken in (boat[:-1], boat[:-3] + b'"', boat.replace(b'"Which', b"Which")):
         shelf.items.clear()
         content = b"[" + b", ".join((tea, broken, memory)) + b"]"
         report = import_file(save(tmp_path, "x", content), shelf)
@@ -220,12 +229,13 @@ def test_a_memory_leaves_out_what_it_does_not_know():
     }  # fmt: skip
 
 
-def test_memory_stays_bounded_while_a_large_export_streams(tmp_path):
-    """60 MB in 6,000 conversations: never more than a few of them at a time."""
-    body = "word " * 1900
+def test_memory_stays_bounded_while_a_large_export_streams(tmp_path, monkeypatch):
+    """10 MB in 1,000 conversations: never more than a batch of them at a time."""
+    monkeypatch.setattr(importer, "BATCH_BYTES", 256 * 1024)
+    body = "It is 7 o'clock in a town by the sea. " * 260
     path = tmp_path / "x"
     with path.open("wb") as file:
-        for number in range(6000):
+        for number in range(1000):
             one = chatgpt_conversation(f"n{number}", [message("user", body)])
             file.write((b"[" if number == 0 else b",") + fx.to_json(one))
         file.write(b"]")
@@ -239,8 +249,8 @@ def test_memory_stays_bounded_while_a_large_export_streams(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert report.taken == 6000
-    assert peak < 24 * 1024 * 1024  # a batch of 4 MiB and its copies
+    assert report.taken == 1000
+    assert peak < 3 * 1024 * 1024  # a batch, what is read ahead, and no more
 
 
 def test_repeats_are_watched_up_to_a_limit(tmp_path, shelf: Shelf, monkeypatch):

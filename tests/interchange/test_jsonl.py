@@ -3,11 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
-from interchange import fixtures as fx
 import pytest
-from interchange.fixtures import save, to_lines
 from hypothesis import given
 from hypothesis import strategies as st
+from interchange import fixtures as fx
+from interchange.fixtures import save, to_lines
 
 from haulout.errors import InputError
 from haulout.interchange import detect, import_file, line
@@ -93,7 +93,9 @@ def test_deep_metadata_is_left_out(tmp_path, shelf):
     deep: object = "x"
     for _ in range(200):
         deep = [deep]
-    report = import_file(save(tmp_path, "x", to_lines([{"text": "x", "metadata": {"a": deep}}])), shelf)
+    report = import_file(
+        save(tmp_path, "x", to_lines([{"text": "x", "metadata": {"a": deep}}])), shelf
+    )
     assert report.not_understood["metadata past the limits"] == 1
 
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from interchange import fixtures as fx
 import pytest
+from interchange import fixtures as fx
 from interchange.fixtures import save
 
 from haulout.errors import ImportFormatError
@@ -90,7 +90,9 @@ def test_a_lone_file_without_a_mark_of_markdown_is_no_markdown(tmp_path, content
 
 
 def test_front_matter_reads_lists_quotes_and_one_level_of_nesting():
-    text = "---\ntags:\n  - a\n  - 'b c'\nmetadata:\n  type: feedback\nx: \"y: z\"\n? odd\n---\nBody"
+    text = (
+        "---\ntags:\n  - a\n  - 'b c'\nmetadata:\n  type: feedback\nx: \"y: z\"\n? odd\n---\nBody"
+    )
     fields, body, line = front_matter(text)
     assert fields == {"tags": ["a", "b c"], "metadata.type": "feedback", "x": "y: z"}
     assert (body, line) == ("Body", 10)

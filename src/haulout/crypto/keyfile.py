@@ -1,7 +1,8 @@
 """The device's key file: the 32-byte device secret, plain or under a passphrase.
 
     {"v": 1, "vault": ..., "protection": "file", "secret": ..., "digest": ...}
-    {"v": 1, "vault": ..., "protection": "passphrase", "salt": ..., "t": ..., "m": ..., "sealed": ...}
+    {"v": 1, "vault": ..., "protection": "passphrase",
+     "salt": ..., "t": ..., "m": ..., "sealed": ...}
 
 Plain means: whoever can read the file can read the vault. It is written with mode 0600 and
 the threat model says so. A passphrase costs Argon2id with 64 MiB and three passes (RFC 9106's

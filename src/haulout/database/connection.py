@@ -5,6 +5,9 @@ changed byte makes the page unreadable instead of wrong. `secure_delete` zeroes 
 deleted; see docs/adr/0003 for what it leaves behind and what `Database.scrub` does about it.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# APSW's stubs name a type that Python has from 3.12 on, so its methods look partly unknown.
+
 from __future__ import annotations
 
 from pathlib import Path

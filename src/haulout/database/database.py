@@ -17,12 +17,15 @@ applications recover from fsync failures?", ATC 2020): the database latches, ref
 further write, and has to be opened anew, which runs recovery.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# APSW's stubs name a type that Python has from 3.12 on, so its methods look partly unknown.
+
 from __future__ import annotations
 
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -235,7 +238,7 @@ class Database:
     # ------------------------------------------------------------------ reading
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> Generator[Transaction]:
         """A connection inside one read transaction: every SELECT sees the same moment."""
         self._refuse_if_closed()
         with translated(self.name):

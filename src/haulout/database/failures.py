@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import apsw
@@ -30,7 +30,7 @@ def translate(error: apsw.Error, name: str) -> HauloutError:
 
 
 @contextmanager
-def translated(name: str) -> Iterator[None]:
+def translated(name: str) -> Generator[None]:
     """Turn SQLite's errors inside the block into ours."""
     try:
         yield

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class WriterLock:
         self._lock = _open(path)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Generator[None]:
         """Wait for the lock, fairly, and hold it for the block."""
         _take(self._turnstile)
         try:

@@ -4,6 +4,9 @@ A step is applied in its own transaction together with the new count, so a crash
 migration leaves either side of a step. Steps are never edited after a release.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# APSW's stubs name a type that Python has from 3.12 on, so its methods look partly unknown.
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -405,7 +405,7 @@ def _metadata_test(keys: tuple[str, ...], test: _Test) -> Predicate:
     ]
     reached = " AND ".join(f"k{i}.key = ?" for i in range(1, len(keys) + 1))
     value = _value_test(f"k{len(keys)}", test)
-    sql = f"EXISTS (SELECT 1 FROM {', '.join(steps)} WHERE {reached} AND {value.sql})"  # noqa: S608
+    sql = f"EXISTS (SELECT 1 FROM {', '.join(steps)} WHERE {reached} AND {value.sql})"
     return Predicate(sql, (*keys, *value.bindings))
 
 
@@ -453,12 +453,12 @@ def _one_of(expression: str, values: Sequence[str | int | float]) -> Predicate:
     if len(values) == 1:
         return Predicate(f"{expression} = ?", (values[0],))
     # One binding a list: a hundred lists of a thousand would pass SQLite's own limit.
-    sql = f"{expression} IN (SELECT o.value FROM json_each(?) AS o)"  # noqa: S608
+    sql = f"{expression} IN (SELECT o.value FROM json_each(?) AS o)"
     return Predicate(sql, (json.dumps(list(values), ensure_ascii=False),))
 
 
 def _has_member(array: str, member: Predicate) -> Predicate:
-    sql = f"EXISTS (SELECT 1 FROM json_each({array}) AS m WHERE {member.sql})"  # noqa: S608
+    sql = f"EXISTS (SELECT 1 FROM json_each({array}) AS m WHERE {member.sql})"
     return Predicate(sql, member.bindings)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from enum import IntFlag
 from typing import Final
 
-from haulout.language.dates import spoken_day
+from haulout.language.dates import spoken_day, tells_time
+from haulout.language.mentions import states_rule
 
 PASSAGE_PIECES: Final = 180
 """Word pieces in a passage: with date and speaker below the model's 256, and specific."""
@@ -31,6 +33,19 @@ _OF_ASKER: Final = re.compile(
 _UNSPACED: Final = "\u0e00"  # from Thai on, scripts have about one piece a character
 _ANNOTATION: Final = re.compile(r"\[[^\]]*\]")
 _ASSISTANTS: Final = frozenset({"assistant", "ai", "agent", "bot", "model", "system", "tool"})
+
+
+class Trait(IntFlag):
+    """What kind of statement a text makes; kept as a number beside the index row."""
+
+    TELLS_TIME = 1
+    STATES_RULE = 2
+
+
+def traits(text: str) -> Trait:
+    """The kinds of statement found in a text."""
+    time = Trait.TELLS_TIME if tells_time(text) else Trait(0)
+    return time | (Trait.STATES_RULE if states_rule(text) else Trait(0))
 
 
 def word_form(text: str, occurred_at: datetime | None) -> str:
@@ -54,9 +69,9 @@ def asking(text: str) -> float:
     Oslo?" does. An annotation in brackets is not part of what was said.
     """
     asked = total = 0
-    for sentence in _SENTENCE.findall(_ANNOTATION.sub("", text)):
+    for sentence in map(str.strip, _SENTENCE.findall(_ANNOTATION.sub("", text))):
         total += len(sentence)
-        if sentence.rstrip().endswith(_QUESTION_ENDS) and not _OF_ASKER.search(sentence):
+        if sentence.endswith(_QUESTION_ENDS) and not _OF_ASKER.search(sentence):
             asked += len(sentence)
     return asked / total if total else 0.0
 

@@ -191,7 +191,7 @@ def _load(folder: Path, quantisation: Quantisation, threads: int) -> _Loaded:
 
 def _load_tokenizer(path: Path) -> _Tokenizer:
     try:
-        from tokenizers import Tokenizer  # noqa: PLC0415 - only whoever embeds here needs it
+        from tokenizers import Tokenizer
     except ImportError as error:
         raise _not_installed("tokenizers") from error
     try:
@@ -209,7 +209,7 @@ def _load_tokenizer(path: Path) -> _Tokenizer:
 
 def _session(model: bytes, tensors: dict[str, _Tensor], threads: int) -> _Session:
     try:
-        import onnxruntime  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs] - has none
+        import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - has none
     except ImportError as error:
         raise _not_installed("onnxruntime") from error
     runtime = cast("Any", onnxruntime)

@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from haulout.index.forms import Trait
+
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
@@ -43,10 +45,10 @@ class Weights:
     short_terms: float = 6.0
     assistant: float = 0.3  # taken off an assistant's words
     assistant_mine: float = 0.6  # the same when a person asks about themselves alone
+    rule: float = 0.2  # a person said how they always want it
     timed: float = 0.15  # the question asks when, and the turn says when
     period: float = 0.2  # the turn is of the time asked about
     period_fades_days: float = 7.0  # or tells of it that many days later, less and less
-    unknown: float = 0.0
     candidates: int = 400
 
 
@@ -80,8 +82,8 @@ class Columns:
     """Share of the text that only asks: ``forms.asking``."""
     occurred_at: NDArray[np.integer]
     """Microseconds; when it was recorded, where nobody said when it happened."""
-    timed: NDArray[np.bool_] | None = None
-    """Whether the text says when something is: ``dates.tells_time``. None: not known."""
+    traits: NDArray[np.integer] | None = None
+    """What kind of statement the text makes: ``forms.traits``. None: not known."""
 
     def __len__(self) -> int:
         return len(self.length)
@@ -170,10 +172,9 @@ def _terms(columns: Columns, postings: Sequence[Postings], weights: Weights) -> 
             spoken = _said_by(columns.speaker, posting.speakers)
             frequency = int(np.count_nonzero(spoken)) + int(np.count_nonzero(~spoken[rows]))
         worth = float(np.log1p((count - frequency + 0.5) / (frequency + 0.5)))
+        total += worth  # of unknown terms too: the less is known, the less words weigh
         if frequency == 0:
-            total += weights.unknown * worth
             continue
-        total += worth
         densities = posting.counts.astype(np.float32) / evening[rows]
         found.append((rows, densities, spoken, worth))
     return [_Term(rows, d, spoken, worth / total) for rows, d, spoken, worth in found]
@@ -231,11 +232,8 @@ def _estimate(
     for term in terms:
         if term.spoken is not None:
             estimate += np.float32(term.worth + weights.speaker) * term.spoken
-    if question.period is not None:
-        closeness = _closeness(columns.occurred_at, question.period, weights)
-        estimate += np.float32(weights.period) * closeness.astype(np.float32)
-    estimate -= np.float32(weights.question) * columns.asking.astype(np.float32, copy=False)
-    estimate -= np.float32(_assistant_weight(question, weights)) * columns.assistant
+    for addend in _prior_addends(columns, question, slice(None), weights).values():
+        estimate += addend
     return estimate
 
 
@@ -318,7 +316,7 @@ def _assistant_weight(question: Question, weights: Weights) -> float:
 
 
 def _prior_addends(
-    columns: Columns, question: Question, rows: Rows, weights: Weights
+    columns: Columns, question: Question, rows: Rows | slice, weights: Weights
 ) -> dict[str, NDArray[np.float64]]:
     """What makes a turn a better or worse memory whatever is asked."""
     short = np.exp(columns.length[rows] / -weights.short_terms).astype(np.float64)
@@ -329,8 +327,12 @@ def _prior_addends(
         "short": -weights.short * short,
         "assistant": -assistant.astype(np.float64),
     }
-    if question.asks_when and columns.timed is not None:
-        addends["tells when"] = np.multiply(weights.timed, columns.timed[rows], dtype=np.float64)
+    if columns.traits is not None:
+        traits = columns.traits[rows]
+        rule = (traits & Trait.STATES_RULE != 0) & ~columns.assistant[rows]
+        addends["standing rule"] = np.multiply(weights.rule, rule, dtype=np.float64)
+        timed = (traits & Trait.TELLS_TIME != 0) & question.asks_when
+        addends["tells when"] = np.multiply(weights.timed, timed, dtype=np.float64)
     if question.period is not None:
         closeness = _closeness(columns.occurred_at[rows], question.period, weights)
         addends["time"] = weights.period * closeness

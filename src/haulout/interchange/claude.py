@@ -138,8 +138,10 @@ def read_all(source: Source) -> Generator[Portion, None, None]:
 def _linked_archives(source: Source) -> set[str] | None:
     """The names of the ZIPs a manifest links to; None when the file is no manifest."""
     try:
-        content = head(source, source.members[0], MANIFEST_BYTES_MAX + 1)
-        if b'"data_files"' not in content or not content.lstrip().startswith(b"{"):
+        if not head(source, source.members[0], 16).lstrip().startswith(b"{"):
+            return None
+        content = head(source, source.members[0], MANIFEST_BYTES_MAX)
+        if b'"data_files"' not in content:
             return None
         manifest = mapping(decode(content))
     except InputError:

@@ -8,11 +8,11 @@ reads and reports the same and writes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from hashlib import blake2b
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Literal, Protocol
 
 from haulout.errors import ErasedError, InputError, OperationReusedError
@@ -39,7 +39,7 @@ SecretPolicy = Literal["keep", "redact", "skip"]
 class RememberMany(Protocol):
     """``Vault.remember_many``, or whatever stands in for it."""
 
-    def __call__(self, items: Sequence[Mapping[str, Any]], /) -> Sequence[object]:
+    def __call__(self, items: list[dict[str, Any]], /) -> Iterable[object]:
         """Remember all of these or none; results in order, with ``created`` and ``erased``."""
         ...
 
@@ -165,8 +165,8 @@ def _in_parts(memory: ImportedMemory) -> list[ImportedMemory]:
     texts: list[str] = []
     rest = memory.text.encode()
     while len(rest) > TEXT_BYTES_MAX:
-        cut = rest.rfind(b"\n", TEXT_BYTES_MAX // 2, TEXT_BYTES_MAX)
-        if cut < 0:
+        cut = rest.rfind(b"\n", TEXT_BYTES_MAX // 2, TEXT_BYTES_MAX) + 1
+        if not cut:
             cut = TEXT_BYTES_MAX
             while rest[cut] & 0xC0 == 0x80:  # noqa: PLR2004 - inside a character: 10xxxxxx
                 cut -= 1
@@ -177,11 +177,12 @@ def _in_parts(memory: ImportedMemory) -> list[ImportedMemory]:
     return [
         replace(
             memory,
-            op_id=memory.op_id if place == 0 else f"{memory.op_id}/part-{place + 1}",
+            op_id=memory.op_id if part == 1 else f"{memory.op_id}/part-{part}",
             text=words,
-            metadata={**memory.metadata, "part": place + 1, "parts": len(parts)},
+            metadata={**memory.metadata, "part": part, "parts": len(parts)},
+            part=part,
         )
-        for place, words in enumerate(parts)
+        for part, words in enumerate(parts, 1)
     ]
 
 
@@ -234,7 +235,7 @@ class _Sender:
             self._remember(batch[:half])
             self._remember(batch[half:])
             return
-        for memory, result in zip_longest(batch, results[: len(batch)]):
+        for memory, result in zip_longest(batch, islice(results, len(batch))):
             self._note_result(memory, result)
 
     def _note_result(self, memory: ImportedMemory, result: object) -> None:
@@ -269,6 +270,6 @@ class _Sender:
 
     def _give_back(self, memory: ImportedMemory, reason: str) -> None:
         """Count a memory as left out after all; further parts of one text count with its first."""
-        if memory.metadata.get("part", 1) == 1:
+        if memory.part == 1:
             self._report.taken -= 1
             self._report.left_out[reason] += 1

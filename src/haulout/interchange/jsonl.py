@@ -78,11 +78,15 @@ def recognise(source: Source) -> str:
         return ""
     try:
         content = head(source, source.members[0], SNIFFED_BYTES)
+        if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            return ""
+        if b"\n" not in content:  # one long line
+            content = head(source, source.members[0], LINE_BYTES_MAX)
     except InputError:
         return ""
     lines = [part for part in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if part.strip()]
-    if len(content) == SNIFFED_BYTES and len(lines) > 1:
-        lines.pop()  # cut by the sniffing itself
+    if len(content) >= SNIFFED_BYTES and len(lines) > 1:
+        lines.pop()  # perhaps cut by the sniffing itself
     forms = [_form(_decoded(part)) for part in lines[:SNIFFED_LINES]]
     found = next((form for form in forms if form), "")
     return f"JSON Lines ({found})" if found and forms.count("") * 2 <= len(forms) else ""

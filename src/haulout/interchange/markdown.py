@@ -64,7 +64,8 @@ def recognise(source: Source) -> str:
     if source.kind == "file":
         return "Markdown file" if _looks_like_markdown(source, source.members[0]) else ""
     members = [member for member in _markdown_members(source) if _is_text(source, member)]
-    return f"Markdown {source.kind} ({len(members)} files)" if members else ""
+    files = f"{len(members)} file{'s' * (len(members) > 1)}"
+    return f"Markdown {source.kind} ({files})" if members else ""
 
 
 def read_all(source: Source) -> Generator[Portion, None, None]:

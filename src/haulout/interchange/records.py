@@ -29,7 +29,10 @@ NOTE = "note"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedMemory:
-    """One memory as its source tells it; ``place`` is for reports and is not kept."""
+    """One memory as its source tells it.
+
+    ``place``, ``time_inferred`` and ``part`` are for the report and are not kept.
+    """
 
     op_id: str
     text: str
@@ -45,6 +48,7 @@ class ImportedMemory:
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     source: str | None = None
     time_inferred: bool = False
+    part: int = 1  # of a text too long for one memory
 
     def to_item(self, namespace: str) -> dict[str, object]:
         """The form ``Vault.remember_many`` takes; what is not known is left out."""
@@ -145,7 +149,7 @@ class Report:
     secret_notices: list[SecretNotice] = field(default_factory=list[SecretNotice])
     problem_count: int = 0
     problems: list[Problem] = field(default_factory=list[Problem])
-    files_used: list[str] = field(default_factory=list[str])
+    files_used: dict[str, None] = field(default_factory=dict[str, None])  # in order, once each
     files_unused_count: int = 0
     files_unused: list[str] = field(default_factory=list[str])
 
@@ -159,8 +163,7 @@ class Report:
         _update_bounded(self.not_understood, portion.not_understood)
         for problem in portion.problems:
             self.note_problem(problem)
-        if portion.file not in self.files_used[-1:] and portion.file not in self.files_used:
-            self.files_used.append(portion.file)
+        self.files_used[portion.file] = None
 
     def note_taken(self, memory: ImportedMemory) -> None:
         self.taken += 1
@@ -227,7 +230,7 @@ class Report:
                 "listed": [problem.to_builtins() for problem in self.problems],
             },
             "files": {
-                "used": list(self.files_used[:NAMES_LISTED_MAX]),
+                "used": list(self.files_used)[:NAMES_LISTED_MAX],
                 "unused_count": self.files_unused_count,
                 "unused": list(self.files_unused),
             },

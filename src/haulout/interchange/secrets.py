@@ -85,6 +85,8 @@ _SHAPES = (
         r"[Pp](?i:rivate)[ _\-]?(?i:key)\W{1,12}(?P<secret>(?:0x)?[0-9a-fA-F]{64})",
     ),
 )
+_SHAPES_BY_HINT = tuple((hint, shape) for shape in _SHAPES for hint in shape.hints)
+_SHORTEST_CHARS = 13  # a card number; most titles, tags and names are done with here
 _KEY_BLOCK = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _CARD = re.compile(r"(?<![\w.,\-+/#])\d(?:[ \-]?\d){12,18}(?![\w\-]|[.,]\d)", re.ASCII)
 _CARD_ISSUER = re.compile(
@@ -109,6 +111,8 @@ _PHRASE_RUN_WORDS_MAX = 120  # longer, it is the word list itself or filler, and
 def find_secrets(text: str) -> list[Secret]:
     """The secrets in a text, in order, none overlapping another."""
     found: list[Secret] = []
+    if len(text) < _SHORTEST_CHARS:
+        return found
     for search in (_find_shapes, _find_key_blocks, _find_cards, _find_phrases):
         found.extend(search(text))
     found.sort(key=lambda secret: (secret.span[0], -secret.span[1]))
@@ -131,8 +135,8 @@ def redact(text: str, secrets: list[Secret]) -> str:
 
 
 def _find_shapes(text: str) -> Iterator[Secret]:
-    for shape in _SHAPES:
-        if any(hint in text for hint in shape.hints):
+    for hint, shape in _SHAPES_BY_HINT:
+        if hint in text:
             group = "secret" if "secret" in shape.pattern.groupindex else 0
             for match in shape.pattern.finditer(text):
                 yield Secret(shape.kind, match.span(group))

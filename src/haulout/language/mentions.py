@@ -21,6 +21,18 @@ _ASKS_WHEN: Final = re.compile(
     r"|\bhow (?:long|many (?:days|weeks|months|years))\b",
     re.IGNORECASE,
 )
+# "Always cite the source": at the start of a sentence and followed by what is to be done, not
+# "always running" or "never been there".
+_RULE: Final = re.compile(
+    r"(?:^|[.!?;:]\s+)(?:(?:please|and|so|but),? )?(?:always|never) "
+    r"(?!\w+(?:ing|ed|s)\b|(?:an?|the|in|on|at|by|up|to|my|so|been|had|has|have|was|is|did|do"
+    r"|knew|thought|heard|felt|here|there|mind|give|quit|fun|good|great|too)\b)[a-z]"
+    r"|\bfrom now on\b|\bwhen(?:ever)? I ask\b"
+    r"|\bI(?:['\u2019]d| would)? (?:\w+ly |also |still )?prefer\b"
+    r"|\bI(?:['\u2019]d like| would like| want| need| expect) you to\b"
+    r"|\bI(?:['\u2019]d| would) rather you\b|\bmy preferences? (?:is|are|for)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 # Words with which people speak of the conversation itself: rare in what was said, so that by
 # their rarity alone they would outweigh the subject of the question.
 _REQUEST: Final = frozenset(
@@ -43,6 +55,11 @@ def about_asker(question: str) -> bool:
 def asks_when(question: str) -> bool:
     """Whether the answer is a time or a span of it."""
     return _ASKS_WHEN.search(question) is not None
+
+
+def states_rule(text: str) -> bool:
+    """Whether the text says how its writer wants things from now on, or prefers them."""
+    return _RULE.search(text) is not None
 
 
 def subject_terms(question: str) -> list[str]:

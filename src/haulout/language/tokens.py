@@ -143,7 +143,7 @@ class _Stemmer(Protocol):
 @lru_cache(maxsize=1)
 def _stemmers() -> Callable[[], _Stemmer]:
     # The package loads 30 languages with the one wanted, 15 ms: not before the first word.
-    from snowballstemmer import (  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs]
+    from snowballstemmer import (  # pyright: ignore[reportMissingTypeStubs]
         english_stemmer,
     )
 

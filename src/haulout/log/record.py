@@ -118,7 +118,7 @@ def decode_header(data: bytes) -> Header:
         DamagedError: it is no header.
     """
     try:
-        fields = cast("Any", cbor2.loads(data))
+        fields = cbor2.loads(data)
     except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, MemoryError) as error:
         message = "A record's header cannot be read."
         raise DamagedError(message) from error

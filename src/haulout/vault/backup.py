@@ -1,6 +1,6 @@
-"""Backup: the whole vault in one sealed file, and a vault made from it (docs/spec/backup.md).
+r"""Backup: the whole vault in one sealed file, and a vault made from it (docs/spec/backup.md).
 
-    "haulout backup 1\\n" || u32 length || header (canonical CBOR) || SHA-256 of header || database
+    "haulout backup 1\n" || u32 length || header (canonical CBOR) || SHA-256 of header || database
 
 The database is a copy of the memory lane, its pages sealed under a key made for this file; the
 header holds that key wrapped to the recovery kit. No device secret is in it.

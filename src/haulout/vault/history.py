@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cbor2
 
 from haulout.database.transaction import Transaction
@@ -36,9 +34,10 @@ def events(connection: Transaction, journal: Journal, memory_id: bytes) -> list[
     found = [_written(connection, journal, first, "remember")]
     place = memories.place_of(connection, journal.vault, memory_id)
     if place is not None:
-        for later in memories.version_nums(connection, place.memory)[1:]:
-            found.append(_written(connection, journal, journal.stored(connection, later), "update"))
-    found += _forgets(connection, journal, memory_id)
+        later = memories.version_nums(connection, place.memory)[1:]
+        updates = [journal.stored(connection, num) for num in later]
+        found.extend(_written(connection, journal, stored, "update") for stored in updates)
+    found.extend(_forgets(connection, journal, memory_id))
     return sorted(found, key=lambda event: event.recorded_at)
 
 
@@ -57,19 +56,17 @@ def _written(connection: Transaction, journal: Journal, stored: Stored, action: 
 
 
 def _forgets(connection: Transaction, journal: Journal, memory_id: bytes) -> list[Event]:
-    found: list[Event] = []
     rows = connection.execute(
         "SELECT id, clock, payload FROM record WHERE vault = ? AND type = ? ORDER BY num",
         (journal.vault, int(RecordType.FORGET)),
     )
-    for record_id, clock, payload in rows:
-        fields: dict[str, Any] = cbor2.loads(payload)
-        if memory_id in fields["targets"]:
-            found.append(
-                Event(
-                    action=_ACTIONS[fields["level"]],
-                    op_id=id_text(record_id),
-                    recorded_at=from_microseconds(clock),
-                )
-            )
-    return found
+    read = [(record_id, clock, cbor2.loads(payload)) for record_id, clock, payload in rows]
+    return [
+        Event(
+            action=_ACTIONS[fields["level"]],
+            op_id=id_text(record_id),
+            recorded_at=from_microseconds(clock),
+        )
+        for record_id, clock, fields in read
+        if memory_id in fields["targets"]
+    ]

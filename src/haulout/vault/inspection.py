@@ -216,13 +216,14 @@ def check(parts: Parts, report: Report) -> CheckReport:
             findings.add(f"{DATABASE}: {problem}")
         with parts.database.read() as connection:
             parts.journal.refresh_keys(connection)
-            expected = apsw.Connection(":memory:")
+            memory = apsw.Connection(":memory:")
+            expected = cast("Transaction", memory)
             try:
                 expected.execute(INDEX_TABLES).fetchall()
                 _check_records(connection, expected, parts, findings, report)
                 _compare_views(connection, expected, parts, findings)
             finally:
-                expected.close()
+                memory.close()
     except DamagedError as error:
         findings.add(error.message)
     return CheckReport(

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,12 +19,10 @@ import msgspec
 from haulout.crypto.kit import RecoveryKit
 from haulout.database.transaction import Transaction
 from haulout.errors import ErasedError, InputError, LimitError, NotFoundError
-from haulout.index import memories, vectors
+from haulout.index import memories
 from haulout.index.columns import Scope
 from haulout.index.context import Context, pack
-from haulout.index.models import open_embedder
 from haulout.index.search import Query, Recalled, Searcher
-from haulout.log.clock import to_microseconds
 from haulout.log.memory import (
     Content,
     Memory,
@@ -36,6 +32,15 @@ from haulout.log.memory import (
 )
 from haulout.log.record import id_bytes, id_text
 from haulout.vault import backup, export, history, inspection, opening, writing
+from haulout.vault.arguments import (
+    Progress,
+    checked_item,
+    conditions,
+    floats,
+    silent,
+    time_argument,
+)
+from haulout.vault.meaning import Meaning
 from haulout.vault.opening import Parts, World
 from haulout.vault.values import (
     BackedUp,
@@ -49,18 +54,12 @@ from haulout.vault.values import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from haulout.index.embed import Embedder
 
-Progress = Callable[[int, int | None], None]
-"""Called with how many are done, and of how many where that is known."""
-
 BATCH = 500
 RECALL_LIMIT = 1000
-_DRAINED_BY_A_RECALL = 16
-_DRAINED_AT_ONCE = 64
 _CONTEXT_CANDIDATES = 60
 _SCRUB_BYTES = 512 * 1024 * 1024
 _LEVELS = ("hidden", "destroyed", "everywhere")
@@ -84,11 +83,7 @@ class Vault:
         self._parts = parts
         self._database, self._journal = parts.database, parts.journal
         self._searcher = Searcher(parts.vault)
-        self._setting = embedder
-        self._found_embedder: Embedder | None = None
-        self._embedder_known = False
-        self._embedding = threading.Lock()
-        self._embedded_query = lru_cache(maxsize=256)(self._embed_query)
+        self._meaning = Meaning(parts, embedder)
 
     # ------------------------------------------------------------------ opening
 
@@ -281,7 +276,7 @@ class Vault:
         kept: list[Memory] = []
         batch: list[tuple[str, Content, str | None]] = []
         for number, item in enumerate(items):
-            batch.append(_checked_item(number, item))
+            batch.append(checked_item(number, item))
             if len(batch) == BATCH:
                 kept += self._remember_batch(batch)
                 batch.clear()
@@ -369,6 +364,9 @@ class Vault:
             raise InputError(message)
         operation = None if op_id is None else checked_operation_id(op_id)
         given = [target] if isinstance(target, str) else target
+        if not given:
+            message = "forget was given nothing to forget, or a filter that everything meets."
+            raise InputError(message, hint='To mean everything, say {"id": {"exists": true}}.')
         targets = None if isinstance(given, Mapping) else [id_bytes(one) for one in given]
 
         def job(connection: Transaction) -> Receipt:
@@ -454,26 +452,25 @@ class Vault:
         if not 1 <= limit <= RECALL_LIMIT:
             message = f"limit must be 1 to {RECALL_LIMIT}, not {limit}."
             raise LimitError(message)
-        model = None
-        if vector is None and query and (embedder := self._embedder()) is not None:
-            self._drain(embedder, _DRAINED_BY_A_RECALL)
-            vector, model = self._embedded_query(query), embedder.model
+        given, model = (None, None) if vector is None else (floats(vector), None)
+        if given is None and query:
+            given, model = self._meaning.of_query(query)
         with self._database.read() as connection:
             found = self._searcher.search(
                 connection,
                 Query(
                     scope=Scope(
                         namespaces=tuple(self._namespace_numbers(connection, namespace)),
-                        as_of=_time(as_of, "as_of"),
-                        valid_at=_time(valid_at, "valid_at"),
+                        as_of=time_argument(as_of, "as_of"),
+                        valid_at=time_argument(valid_at, "valid_at"),
                     ),
                     text=query,
-                    vector=None if vector is None else _floats(vector),
+                    vector=given,
                     model=model,
                     limit=limit,
-                    since=_time(since, "since"),
-                    until=_time(until, "until"),
-                    conditions=_conditions(filter, tags),
+                    since=time_argument(since, "since"),
+                    until=time_argument(until, "until"),
+                    conditions=conditions(filter, tags),
                 ),
             )
         return found if explain else [msgspec.structs.replace(one, why={}) for one in found]
@@ -525,7 +522,7 @@ class Vault:
                 connection,
                 self._parts.vault,
                 self._namespace_numbers(connection, namespace),
-                _conditions(filter, tags),
+                conditions(filter, tags),
                 before=before,
                 limit=limit + 1,
             )
@@ -548,9 +545,9 @@ class Vault:
 
     def stats(self) -> Stats:
         """The vault in figures."""
-        embedder = self._embedder()
+        model = self._meaning.model
         with self._database.read() as connection:
-            return inspection.stats(connection, self._parts, embedder.model if embedder else None)
+            return inspection.stats(connection, self._parts, model)
 
     # ------------------------------------------------------------------ keeping
 
@@ -571,7 +568,7 @@ class Vault:
 
     def check(self, *, progress: Progress | None = None) -> CheckReport:
         """Verify every hash, signature, payload and view, and finish pending erasures."""
-        return inspection.check(self._parts, progress or _silent)
+        return inspection.check(self._parts, progress or silent)
 
     def rebuild(self, *, vectors: bool = False, progress: Progress | None = None) -> int:
         """Throw the index away and make it again from the log; answers stay the same.
@@ -583,51 +580,11 @@ class Vault:
         Returns:
             how many versions were indexed.
         """
-        return inspection.rebuild(self._parts, vectors=vectors, progress=progress or _silent)
+        return inspection.rebuild(self._parts, vectors=vectors, progress=progress or silent)
 
     def catch_up(self, *, progress: Progress | None = None) -> int:
         """Embed every memory that waits for its vector; return how many there were."""
-        embedder, done = self._embedder(), 0
-        while embedder is not None and (drained := self._drain(embedder, _DRAINED_AT_ONCE)):
-            done += drained
-            if progress:
-                with self._database.read() as connection:
-                    progress(done, done + vectors.waiting(connection, self._parts.vault))
-        return done
-
-    # ------------------------------------------------------------------ meaning
-
-    def _embedder(self) -> Embedder | None:
-        with self._embedding:
-            if not self._embedder_known:
-                models = self._parts.folder / "models" if self._parts.folder else None
-                setting = self._setting
-                embedder = open_embedder(setting, models) if isinstance(setting, str) else setting
-                if embedder is not None:
-                    name = embedder.model
-                    self._database.write(
-                        lambda connection: vectors.queue_for_model(
-                            connection, self._parts.vault, name
-                        )
-                    )
-                self._found_embedder, self._embedder_known = embedder, True
-            return self._found_embedder
-
-    def _drain(self, embedder: Embedder, limit: int) -> int:
-        """Embed the newest of the waiting versions; return how many."""
-        with self._database.read() as connection:
-            batch = vectors.newest_waiting(connection, self._parts.vault, limit)
-        if batch:
-            rows = vectors.embed_all(embedder, batch)
-            self._database.write(
-                lambda connection: vectors.keep(connection, self._parts.vault, embedder.model, rows)
-            )
-        return len(batch)
-
-    def _embed_query(self, query: str) -> NDArray[np.float32]:
-        embedder = self._found_embedder
-        assert embedder is not None, "recall asks for the embedder first"
-        return embedder.embed([query])[0]
+        return self._meaning.catch_up(progress)
 
     # ------------------------------------------------------------------ scope
 
@@ -644,46 +601,3 @@ class Vault:
             return [n for n, name in rows if name == base or name.startswith(base + "/")]
         wanted = checked_namespace(pattern)
         return [number for number, name in rows if name == wanted]
-
-
-def _silent(_done: int, _total: int | None) -> None:
-    """Report to nobody."""
-
-
-def _time(value: datetime | str | None, name: str) -> int | None:
-    return None if value is None else to_microseconds(value, name)
-
-
-def _floats(vector: ArrayLike) -> NDArray[np.float32]:
-    import numpy as np
-
-    content = checked_content("a vector", vector=vector)
-    return np.frombuffer(content.vector or b"", "<f4")
-
-
-def _conditions(given: Mapping[str, Any] | None, tags: Sequence[str]) -> Mapping[str, Any] | None:
-    if isinstance(tags, str):
-        message = "tags must be a list of texts, not one text."
-        raise InputError(message)
-    wanted: list[Mapping[str, Any]] = [{"tags": {"contains": tag}} for tag in tags]
-    if given is not None:
-        wanted.append(given)
-    if not wanted:
-        return None
-    return wanted[0] if len(wanted) == 1 else {"AND": wanted}
-
-
-def _checked_item(number: int, item: Mapping[str, Any]) -> tuple[str, Content, str | None]:
-    fields = dict(item)
-    try:
-        place = checked_namespace(fields.pop("namespace", "default"))
-        op_id = fields.pop("op_id", None)
-        operation = None if op_id is None else checked_operation_id(op_id)
-        unknown = fields.keys() - set(Content.__struct_fields__)
-        if unknown or "text" not in fields:
-            message = f"its arguments are not remember's: {sorted(unknown) or 'no text'}."
-            raise InputError(message)
-        return place, checked_content(fields.pop("text"), **fields), operation
-    except InputError as error:
-        message = f"Item {number}: {error.message}"
-        raise type(error)(message, hint=error.hint) from error

@@ -1,0 +1,212 @@
+"""One store in a process of its own, driven by JSON lines: the same clock for every store.
+
+A runner reads requests from standard input and answers each with one line; it needs the
+standard library alone, so that it starts in any store's own environment. Times come from
+inside the process: neither its start nor the pipe is measured.
+
+    {"do": "open", "folder": ..., "corpus": ...}
+    {"do": "write", "start": 0, "count": 300, "threads": 8}     one call, one memory
+    {"do": "fill", "start": 0, "count": 10000}                  the store's fastest way in
+    {"do": "recall", "count": 200, "limit": 10}
+    {"do": "interleave", "start": 300, "count": 100}            one write, one recall, by turns
+    {"do": "size"}                                              bytes on disk
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+DIMENSIONS = 384
+
+
+class Corpus:
+    """Texts, questions and their vectors, as `workload.write_corpus` left them in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.texts: list[str] = (folder / "texts.txt").read_text("utf-8").splitlines()
+        self.questions: list[str] = (folder / "questions.txt").read_text("utf-8").splitlines()
+        self._vectors = (folder / "texts.f32").read_bytes()
+        self._question_vectors = (folder / "questions.f32").read_bytes()
+
+    def vector_bytes(self, number: int) -> bytes:
+        width = 4 * DIMENSIONS
+        return self._vectors[number * width : (number + 1) * width]
+
+    def vector(self, number: int) -> list[float]:
+        return array("f", self.vector_bytes(number)).tolist()
+
+    def question_vector(self, number: int) -> list[float]:
+        width = 4 * DIMENSIONS
+        return array("f", self._question_vectors[number * width : (number + 1) * width]).tolist()
+
+
+class Store:
+    """What a runner has to know of its store."""
+
+    def open(self, folder: Path, corpus: Corpus) -> None:
+        """Open the store in a folder, making it where there is none."""
+        raise NotImplementedError
+
+    def write(self, number: int) -> None:
+        """Keep one memory durably."""
+        raise NotImplementedError
+
+    def fill(self, start: int, count: int) -> None:
+        """Keep many memories, as fast as the store offers."""
+        for number in range(start, start + count):
+            self.write(number)
+
+    def recall(self, number: int, limit: int) -> int:
+        """Ask a question; return how many memories came back."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give the files back."""
+
+    def facts(self) -> dict[str, Any]:
+        """Anything else worth reporting."""
+        return {}
+
+
+def timed(calls: Iterator[Callable[[], object]]) -> dict[str, Any]:
+    """Run calls one after the other: milliseconds of each, wall and CPU seconds of all."""
+    taken: list[float] = []
+    cpu, start = time.process_time(), time.perf_counter()
+    for call in calls:
+        before = time.perf_counter()
+        call()
+        taken.append(1e3 * (time.perf_counter() - before))
+    return {
+        "ms": taken,
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": time.process_time() - cpu,
+    }
+
+
+def threaded(store: Store, start: int, count: int, threads: int) -> dict[str, Any]:
+    """Let threads write at once, each its share."""
+    share = count // threads
+    taken: list[list[float]] = [[] for _ in range(threads)]
+    failures: list[BaseException] = []
+    ready = threading.Barrier(threads + 1)
+
+    def work(place: int) -> None:
+        ready.wait()
+        try:
+            for number in range(start + place * share, start + (place + 1) * share):
+                before = time.perf_counter()
+                store.write(number)
+                taken[place].append(1e3 * (time.perf_counter() - before))
+        except BaseException as error:  # noqa: BLE001 - a store that cannot do this says so
+            failures.append(error)
+
+    workers = [threading.Thread(target=work, args=(place,)) for place in range(threads)]
+    for worker in workers:
+        worker.start()
+    cpu = time.process_time()
+    ready.wait()
+    began = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    wall = time.perf_counter() - began
+    if failures:
+        raise failures[0]
+    spent = time.process_time() - cpu
+    return {"ms": [ms for part in taken for ms in part], "wall_s": wall, "cpu_s": spent}
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of every file below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+class _Session:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = Path()
+        self._opened = False
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        return getattr(self, "_" + request.pop("do"))(**request)
+
+    def _open(self, folder: str, corpus: str) -> dict[str, Any]:
+        self._folder = Path(folder)
+        loaded = Corpus(Path(corpus))
+        cpu, start = time.process_time(), time.perf_counter()
+        self._store.open(self._folder, loaded)
+        self._opened = True
+        return {
+            "wall_s": time.perf_counter() - start,
+            "cpu_s": time.process_time() - cpu,
+        }
+
+    def _write(
+        self, start: int, count: int, threads: int = 1, at: float | None = None
+    ) -> dict[str, Any]:
+        if at is not None:  # several processes begin together
+            time.sleep(max(0.0, at - time.time()))
+        began = time.time()
+        if threads > 1:
+            measured = threaded(self._store, start, count, threads)
+        else:
+            numbers = range(start, start + count)
+            measured = timed((lambda n=n: self._store.write(n)) for n in numbers)
+        return {**measured, "began": began, "ended": time.time()}
+
+    def _fill(self, start: int, count: int) -> dict[str, Any]:
+        return timed(iter([lambda: self._store.fill(start, count)]))
+
+    def _recall(self, count: int, limit: int = 10, start: int = 0) -> dict[str, Any]:
+        found: list[int] = []
+        calls = (
+            (lambda n=n: found.append(self._store.recall(n, limit)))
+            for n in range(start, start + count)
+        )
+        measured = timed(calls)
+        return {**measured, "found": sum(found) / max(1, len(found))}
+
+    def _interleave(self, start: int, count: int, limit: int = 10) -> dict[str, Any]:
+        writes: list[float] = []
+        recalls: list[float] = []
+        cpu = time.process_time()
+        for step in range(count):
+            before = time.perf_counter()
+            self._store.write(start + step)
+            between = time.perf_counter()
+            self._store.recall(step, limit)
+            writes.append(1e3 * (between - before))
+            recalls.append(1e3 * (time.perf_counter() - between))
+        return {"write_ms": writes, "recall_ms": recalls, "cpu_s": time.process_time() - cpu}
+
+    def _size(self) -> dict[str, Any]:
+        return {"bytes": bytes_in(self._folder)}
+
+    def _facts(self) -> dict[str, Any]:
+        return self._store.facts()
+
+    def close(self) -> None:
+        if self._opened:
+            self._store.close()
+
+
+def serve(store: Store) -> None:
+    """Answer requests until standard input ends. The store's own prints go to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    session = _Session(store)
+    for line in sys.stdin:
+        try:
+            answer = session.answer(json.loads(line))
+        except BaseException as error:  # noqa: BLE001 - told to the benchmark, which goes on
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+    session.close()

@@ -1,0 +1,105 @@
+"""`haulout`: the verbs by name, each loaded from its module when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from haulout.cli import exits
+from haulout.cli.session import Session
+from haulout.cli.verb import shared_options, write_exits
+from haulout.version import __version__
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Every day": {
+        "remember": "Keep something.",
+        "recall": "Find what answers a question, best first.",
+        "context": "Recall, packed for a prompt.",
+        "get": "Show one memory.",
+        "list": "List memories, newest first.",
+        "update": "Correct a memory; the old version stays answerable.",
+        "forget": "Forget memories, with a receipt.",
+        "undo": "Take an operation back.",
+        "history": "Tell everything that happened to a memory.",
+    },
+    "In and out": {
+        "import": "Bring in a ChatGPT or Claude export, Markdown or JSON Lines.",
+        "export": "Write every memory to a file, in the open.",
+        "backup": "Write the whole vault to one sealed file.",
+        "restore": "Make a vault from a backup and its 24 words.",
+    },
+    "The vault": {
+        "init": "Make a vault.",
+        "check": "Verify everything, and finish pending erasures.",
+        "rebuild": "Make the search index again from the log.",
+        "stats": "Show the vault in figures.",
+        "model": "Install the model for recall by meaning, or look at it.",
+        "completion": "Print a script that completes commands in your shell.",
+    },
+}
+_MODULES = {"import": "import_"}  # a word that Python keeps for itself
+
+_ENVIRONMENT = (
+    ("HAULOUT_HOME", "the vault, where --vault is not given"),
+    ("HAULOUT_PASSPHRASE", "opens a vault whose key has a passphrase"),
+    ("HAULOUT_EMBEDDER", "auto, none, a model's folder, or http://...?model=NAME"),
+    ("HAULOUT_EMBEDDER_KEY", "API key for such an address"),
+    ("NO_COLOR", "no colours"),
+)
+
+
+class Program(click.Group):
+    """The verbs. Listing them loads none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Their names, in the order of the help."""
+        return [name for verbs in SECTIONS.values() for name in verbs]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a verb's module."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module(f"haulout.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        return module.command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write verbs first, then options, environment and exit codes."""
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()))
+        click.Command.format_options(self, ctx, formatter)
+        with formatter.section("Environment"):
+            formatter.write_dl(list(_ENVIRONMENT))
+        write_exits(formatter, list(exits.MEANINGS))
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"haulout {__version__}")
+        context.exit()
+
+
+@click.group(cls=Program, params=shared_options())
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+@click.pass_context
+def program(context: click.Context) -> None:
+    """Memory for your agents: encrypted, on your disk, yours.
+
+    \b
+    Begin with:
+      haulout init
+      haulout remember "Ana is allergic to walnuts." --speaker Ana
+      haulout recall "what can't Ana eat?"
+
+    Each verb has its own help: `haulout recall --help`.
+    """
+    context.ensure_object(Session)

@@ -1,0 +1,248 @@
+"""What is printed, and how: tables for a person, lines for a pipe, JSON for a program.
+
+Memories hold other people's words. Nothing of them reaches a terminal as a command to it:
+control characters and marks that turn the direction of writing are shown as symbols.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from haulout.log.memory import Memory
+
+Report: TypeAlias = Callable[[int, int | None], None]
+ProgressContext: TypeAlias = AbstractContextManager[Report | None]
+
+ID_SHOWN = 8
+_KEPT = "\n\t"
+_ZERO_WIDTH_JOINERS = "\u200c\u200d"  # they shape words and emoji, and turn nothing round
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours are welcome there."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def visible(text: str) -> str:
+    """The text with every character that could act on a terminal made visible instead."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in _KEPT or character in _ZERO_WIDTH_JOINERS
+        else _symbol(character)
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs"}
+        else character
+        for character in text
+    )
+
+
+def _symbol(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:  # noqa: PLR2004 - the C0 controls have pictures
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"<U+{code:04X}>"  # noqa: PLR2004 - DEL
+
+
+def one_line(text: str) -> str:
+    """The text on one line, visible."""
+    return visible(" ".join(text.split()))
+
+
+def day(moment: datetime | None) -> str:
+    """A time as its local date."""
+    return f"{moment.astimezone():%Y-%m-%d}" if moment else ""
+
+
+def minute(moment: datetime | None) -> str:
+    """A time to the minute, local."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
+
+
+def when(memory: Memory) -> datetime:
+    """The time a person means: when it happened, else when it was recorded."""
+    return memory.occurred_at or memory.recorded_at
+
+
+def size(count: int) -> str:
+    """Bytes for a person."""
+    amount, unit = float(count), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 1000:  # noqa: PLR2004
+            break
+        amount, unit = amount / 1000, larger
+    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 memory`, `2,000 memories`."""
+    if many is None:
+        many = one[:-1] + "ies" if one.endswith("y") else one + "s"
+    return f"{number:,} {one if number == 1 else many}"
+
+
+# --- lines ----------------------------------------------------------------------------------
+
+
+def console(*, error: bool = False) -> Console:
+    """A rich console on standard output or standard error."""
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False, emoji=False, markup=False)
+
+
+def say(words: str, **style: Any) -> None:
+    """Print a line, styled where colours are welcome. Values in it are made visible first."""
+    colour = coloured(sys.stdout)
+    click.echo(click.style(words, **style) if colour and style else words, color=colour)
+
+
+def note(words: str) -> None:
+    """Print a line beside the answer, dim, on standard error."""
+    colour = coloured(sys.stderr)
+    click.echo(click.style(words, dim=True) if colour else words, err=True, color=colour)
+
+
+def warn(words: str) -> None:
+    """Print a warning on standard error."""
+    colour = coloured(sys.stderr)
+    head = click.style("Warning:", fg="yellow", bold=True) if colour else "Warning:"
+    click.echo(f"{head} {visible(words)}", err=True, color=colour)
+
+
+def write_json(value: object) -> None:
+    """One JSON document on standard output, in UTF-8 whatever the terminal's encoding."""
+    import msgspec
+
+    data = msgspec.json.encode(value, enc_hook=str)
+    if sys.stdout.isatty():
+        data = msgspec.json.format(data, indent=2)
+    click.echo(data)
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its title, style, and how it behaves when space is short.
+
+    Attributes:
+        wraps: the one that takes the width that is left.
+        short: on a terminal only so many characters are shown; a pipe gets all.
+        most: and it is never wider than this there.
+    """
+
+    title: str
+    style: str = ""
+    wraps: bool = False
+    short: int | None = None
+    most: int | None = None
+    right: bool = False
+
+
+def table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, airy: bool = False
+) -> None:
+    """Print a table: aligned and wrapped on a terminal, tab-separated lines in a pipe."""
+    held = list(rows)
+    if not sys.stdout.isatty():
+        for row in held:
+            click.echo("\t".join(one_line(cell) for cell in row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    # A column in which nothing stands only takes width away from the words.
+    used = [n for n in range(len(columns)) if columns[n].wraps or any(row[n] for row in held)]
+    shown = Table(
+        box=None, pad_edge=False, header_style="bold", leading=int(airy), padding=(0, 2, 0, 0)
+    )
+    for column in (columns[n] for n in used):
+        shown.add_column(
+            column.title,
+            style=column.style,
+            ratio=1 if column.wraps else None,
+            max_width=column.most,
+            no_wrap=not column.wraps and column.most is None,
+            justify="right" if column.right else "left",
+            overflow="fold" if column.wraps else "ellipsis",
+        )
+    for row in held:
+        shown.add_row(*(Text(visible(row[n][: columns[n].short])) for n in used))
+    console().print(shown)
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print names with their values; on a terminal aligned and wrapped."""
+    held = [(name, value) for name, value in rows if value]
+    if not sys.stdout.isatty():
+        for name, value in held:
+            click.echo(f"{name}\t{one_line(value)}")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in held:
+        shown.add_row(name, Text(visible(value)))
+    console().print(shown)
+
+
+# --- progress -------------------------------------------------------------------------------
+
+
+@contextmanager
+def progress(words: str, *, unit: str, keep: bool, quiet: bool) -> Generator[Report | None]:
+    """A progress bar for the block; gives None where nobody watches.
+
+    Args:
+        words: what is going on; ``unit``: of what so many are done, or "bytes".
+        keep: leave the finished bar on the screen.
+        quiet: show nothing at all.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[told]}"),
+        console=console(error=True),
+        transient=not keep,
+    )
+    task = bar.add_task(words, total=None, told="")
+    last = 0
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal last
+        last = done
+        bar.update(task, completed=done, total=total, told=_told(done, total, unit))
+
+    with bar:
+        yield report
+        if keep and last:  # a total that was never known is known now
+            bar.update(task, completed=last, total=last)
+
+
+def _told(done: int, total: int | None, unit: str) -> str:
+    if unit == "bytes":
+        return size(done) if total is None else f"{size(done)} of {size(total)}"
+    told = f"{done:,}" if total is None or done == total else f"{done:,} of {total:,}"
+    return f"{told} {unit}".strip()

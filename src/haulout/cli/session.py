@@ -1,0 +1,165 @@
+"""One run of a command: which vault, in which form to answer, and how the vault is opened."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from haulout.cli import screen
+from haulout.errors import VaultLockedError
+
+if TYPE_CHECKING:
+    from haulout.index.embed import Embedder
+    from haulout.operations import AnyOperation
+    from haulout.vault import Vault
+
+_TRIES = 3
+_Opened = TypeVar("_Opened")
+
+
+@dataclass(slots=True)
+class Session:
+    """What the options before or behind a verb say, shared by all that the verb does."""
+
+    vault: Path | None = None
+    json: bool = False
+
+    # ------------------------------------------------------------------ the vault
+
+    def folder(self) -> Path:
+        """Where the vault is, or would be."""
+        from haulout.vault.vault import default_folder
+
+        return self.vault.expanduser() if self.vault else default_folder()
+
+    @contextmanager
+    def opened(self) -> Generator[Vault]:
+        """The vault, open for the block; asks for a passphrase where its key wants one."""
+        from haulout.vault import Vault
+
+        embedder = self.embedder()
+        with self.warnings_told():
+            vault = self._unlocked(
+                lambda words: Vault.open(self.vault, passphrase=words, embedder=embedder)
+            )
+        with vault:
+            yield vault
+
+    def run(
+        self,
+        vault: Vault,
+        operation: AnyOperation,
+        *,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Any:
+        """Carry out one operation as the owner, who is whoever can open the vault here."""
+        from haulout.operations import OWNER, execute
+
+        return execute(vault, OWNER, operation, progress=progress)
+
+    def embedder(self) -> Embedder | str:
+        """What turns text into vectors, as the environment says."""
+        setting = os.environ.get("HAULOUT_EMBEDDER") or "auto"
+        key = os.environ.get("HAULOUT_EMBEDDER_KEY")
+        if key and setting.startswith(("http://", "https://")):
+            from haulout.index.models import open_embedder
+
+            return open_embedder(setting, None, key=key) or setting
+        return setting
+
+    def recalls_by_words_alone(self) -> bool:
+        """Whether no model is there to recall by meaning."""
+        from haulout.index.models import open_embedder
+
+        setting = self.embedder()
+        models = self.folder() / "models"
+        return isinstance(setting, str) and open_embedder(setting, models) is None
+
+    def _unlocked(self, open_vault: Callable[[str | None], _Opened]) -> _Opened:
+        given = os.environ.get("HAULOUT_PASSPHRASE")
+        try:
+            return open_vault(given)
+        except VaultLockedError as error:
+            if given is not None or not _wants_passphrase(self.folder()):
+                raise
+            if not sys.stderr.isatty():
+                hint = "Set HAULOUT_PASSPHRASE, or run the command in a terminal."
+                raise VaultLockedError(error.message, hint=hint) from error
+        for _ in range(_TRIES - 1):
+            try:
+                return open_vault(getpass.getpass("Passphrase: "))
+            except VaultLockedError as error:
+                click.echo(error.message, err=True)
+        return open_vault(getpass.getpass("Passphrase: "))
+
+    def new_passphrase(self) -> str:
+        """A passphrase for a new key: from the environment, or typed twice."""
+        given = os.environ.get("HAULOUT_PASSPHRASE")
+        if given:
+            return given
+        if not sys.stderr.isatty():
+            message = "There is no terminal to type a passphrase in; set HAULOUT_PASSPHRASE."
+            raise click.UsageError(message)
+        while True:
+            first = getpass.getpass("New passphrase: ")
+            if not first:
+                click.echo("It is empty. Choose one, or press Ctrl-C.", err=True)
+            elif getpass.getpass("The same again:  ") == first:
+                return first
+            else:
+                click.echo("These two differ. Once more.", err=True)
+
+    @contextmanager
+    def warnings_told(self) -> Generator[None]:
+        """Show the library's warnings as lines for a person, or as JSON."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        for one in caught:
+            if self.json:
+                told = {"warning": type(one.message).__name__, "message": str(one.message)}
+                click.echo(json.dumps(told, ensure_ascii=False).encode(), err=True)
+            else:
+                screen.warn(str(one.message))
+
+    # ------------------------------------------------------------------ the answer
+
+    def answer(self, value: object, show: Callable[[], None]) -> None:
+        """Give a verb's result: as JSON where that is wanted, else as ``show`` prints it."""
+        if self.json:
+            screen.write_json(value)
+        else:
+            show()
+
+    def note(self, words: str) -> None:
+        """Say something beside the answer, to a person only."""
+        if not self.json:
+            screen.note(words)
+
+    def progress(
+        self, words: str, *, unit: str = "", keep: bool = False
+    ) -> screen.ProgressContext:
+        """A progress bar on standard error; nothing in a pipe or with ``--json``."""
+        return screen.progress(words, unit=unit, keep=keep, quiet=self.json)
+
+
+def _wants_passphrase(folder: Path) -> bool:
+    """Whether the key file there is under a passphrase."""
+    from haulout.crypto.keyfile import decode_keyfile
+    from haulout.vault.opening import KEYFILE
+
+    try:
+        decode_keyfile((folder / KEYFILE).read_bytes(), passphrase=None, name=KEYFILE)
+    except VaultLockedError:
+        return True
+    return False
