@@ -153,9 +153,7 @@ class Column:
     right: bool = False
 
 
-def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[str]], *, airy: bool = False
-) -> None:
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, airy: bool = False) -> None:
     """Print a table: aligned and wrapped on a terminal, tab-separated lines in a pipe."""
     held = list(rows)
     if not sys.stdout.isatty():

@@ -146,9 +146,7 @@ class Session:
         if not self.json:
             screen.note(words)
 
-    def progress(
-        self, words: str, *, unit: str = "", keep: bool = False
-    ) -> screen.ProgressContext:
+    def progress(self, words: str, *, unit: str = "", keep: bool = False) -> screen.ProgressContext:
         """A progress bar on standard error; nothing in a pipe or with ``--json``."""
         return screen.progress(words, unit=unit, keep=keep, quiet=self.json)
 

@@ -13,6 +13,7 @@ last leaves a folder without a vault, which `create` may use again.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 import warnings
@@ -54,6 +55,12 @@ _CLOUD_FOLDERS = (
 def wall_clock() -> int:
     """Microseconds since 1970 UTC."""
     return time.time_ns() // 1000
+
+
+def default_folder() -> Path:
+    """`$HAULOUT_HOME`, or `~/.haulout`."""
+    home = os.environ.get("HAULOUT_HOME")
+    return Path(home).expanduser() if home else Path.home() / ".haulout"
 
 
 class CloudFolderWarning(UserWarning):

@@ -65,12 +65,6 @@ _SCRUB_BYTES = 512 * 1024 * 1024
 _LEVELS = ("hidden", "destroyed", "everywhere")
 
 
-def default_folder() -> Path:
-    """`$HAULOUT_HOME`, or `~/.haulout`."""
-    home = os.environ.get("HAULOUT_HOME")
-    return Path(home).expanduser() if home else Path.home() / ".haulout"
-
-
 class Vault:
     """An open vault, as its owner.
 
@@ -107,7 +101,7 @@ class Vault:
         Raises:
             VaultExistsError, ReadOnlyError, DiskFullError, StorageError: nothing was made.
         """
-        folder = default_folder() if path is None else Path(path).expanduser()
+        folder = opening.default_folder() if path is None else Path(path).expanduser()
         parts, kit = opening.create(folder, passphrase=passphrase, world=world or World())
         return cls(parts, embedder), kit
 
@@ -126,7 +120,7 @@ class Vault:
             VaultMissingError: there is none; VaultLockedError: the key does not open it;
             VaultVersionError, DamagedError, StorageError: as they say. Nothing is lost.
         """
-        folder = default_folder() if path is None else Path(path).expanduser()
+        folder = opening.default_folder() if path is None else Path(path).expanduser()
         if folder.is_file():
             message = f"{folder} is a file; a vault is a folder."
             raise InputError(message, hint="A backup is opened with `haulout restore`.")
@@ -162,7 +156,7 @@ class Vault:
             another vault; DamagedError: the backup was changed; InputError: it is none.
         """
         words = RecoveryKit.from_words(kit) if isinstance(kit, str) else kit
-        folder = default_folder() if path is None else Path(path).expanduser()
+        folder = opening.default_folder() if path is None else Path(path).expanduser()
         parts = backup.restore(
             Path(file), folder, kit=words, passphrase=passphrase, world=world or World()
         )
