@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--no-final", action="store_true", help="skip the fit on everything")
     arguments = parser.parse_args()
-    from retrieval import open_vectors  # noqa: PLC0415 - the command that shares the options
+    from retrieval import open_vectors
 
     sets = {name: group for name, group in (("locomo", locomo()), ("beam", beam())) if group}
     if not sets:

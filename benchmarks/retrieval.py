@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Conversation, beam, locomo
+from figures import HAULOUT_COLOUR, PEER_COLOUR, pick_console, write_files
 from measures import MEASURES, Measured, interval, mean, measure
 from retrievers import Bm25, Corpus, Dense, Haulout, Retriever, Rrf, Vectors
 from rich.console import Console
@@ -151,13 +152,8 @@ def show(results: Results, console: Console) -> None:
         console.print(parts)
 
 
-def draw(results: Results, path: Path) -> None:
+def draw(plt: Any, results: Results) -> Any:
     """Recall@10 of every arm with its interval, one panel a data set."""
-    import matplotlib as mpl  # noqa: PLC0415 - only for the picture
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
     figure, panels = plt.subplots(1, len(results), figsize=(6 * len(results), 4), squeeze=False)
     for panel, (name, measured_by_arm) in zip(panels[0], results.items(), strict=True):
         names = list(measured_by_arm)[::-1]
@@ -167,12 +163,11 @@ def draw(results: Results, path: Path) -> None:
             [value - low for value, (low, _) in zip(values, spans, strict=True)],
             [high - value for value, (_, high) in zip(values, spans, strict=True)],
         ]
-        colours = ["#0b6e8f" if arm.startswith("haulout") else "#9aa5ab" for arm in names]
+        colours = [HAULOUT_COLOUR if arm.startswith("haulout") else PEER_COLOUR for arm in names]
         panel.barh(names, values, xerr=errors, color=colours, error_kw={"lw": 1, "capsize": 2})
         panel.set(title=f"{name}: recall@10", xlim=(0, 100))
         panel.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def main() -> int:
@@ -198,15 +193,13 @@ def main() -> int:
     )
     through_vault = None
     if arguments.through_vault:
-        from through_vault import VaultRetriever  # noqa: PLC0415 - needs the whole product
+        from through_vault import VaultRetriever
 
         through_vault = VaultRetriever
     results = run(sets, vectors, fitted, through_vault)
-    show(results, Console())
-    if arguments.json:
-        arguments.json.write_text(json.dumps(summary(results), indent=1), "utf-8")
-    if arguments.png:
-        draw(results, arguments.png)
+    console = pick_console()
+    show(results, console)
+    write_files(arguments, summary(results), lambda plt: draw(plt, results), console)
     return 0
 
 

@@ -118,7 +118,14 @@ def test_the_estimate_loses_no_row_that_shares_words_with_a_short_question(searc
     made, question = search
     alone = replace(question, similarity=None, period=None, about_asker=False, asks_when=False)
     plain = replace(
-        WEIGHTS, around=(), speaker=0.0, question=0.0, short=0.0, assistant=0.0, speaker_words=0.0
+        WEIGHTS,
+        around=(),
+        speaker=0.0,
+        question=0.0,
+        short=0.0,
+        assistant=0.0,
+        speaker_words=0.0,
+        rule=0.0,
     )
     whole = rank(made, alone, 1, plain)
     few = rank(made, alone, 1, replace(plain, candidates=1))
@@ -190,6 +197,15 @@ def test_of_two_turns_the_one_that_says_when_answers_when():
     question = Question(postings=[posting(0, 1)], asks_when=True)
     assert rank(made, question, 2).rows.tolist() == [0, 1]
     assert rank(made, replace(question, asks_when=False), 2).rows.tolist() == [1, 0]
+
+
+def test_a_short_turn_of_a_conversation_is_chatter_and_a_short_note_is_not():
+    lengths = np.array([1, 1, 1, 1], np.float32)
+    made = columns(4, length=lengths, previous=[-1, 0, -1, -1], following=[1, -1, -1, -1])
+    found = rank(made, Question(postings=[posting(0, 3)]), 4)
+    assert found.rows[0] == 3
+    assert "short" not in found.explain(0)
+    assert found.explain(1)["short"] < 0
 
 
 def test_a_standing_rule_of_the_person_is_lifted_and_an_assistants_is_not():

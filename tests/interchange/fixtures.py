@@ -66,12 +66,17 @@ def check(item: dict) -> None:
     assert item["text"].strip()
     assert len(item["text"].encode()) <= 1024 * 1024
     assert item["op_id"].startswith("import:")
-    assert len(item["op_id"]) <= 400
+    assert len(item["op_id"]) <= 255
     for name in ("occurred_at", "valid_from", "valid_until"):
         assert name not in item or item[name].tzinfo is not None
     assert all(isinstance(tag, str) and tag for tag in item.get("tags", ()))
     assert isinstance(item.get("tags", ()), tuple)
-    assert len(json.dumps(item.get("metadata", {})).encode()) <= 200 * 1024
+    names = [item[name] for name in ("kind", "speaker", "session", "namespace") if name in item]
+    assert all(
+        name.strip() and len(name.encode()) <= 255 for name in (*names, *item.get("tags", ()))
+    )
+    assert len(item.get("source", "").encode()) <= 2048
+    assert len(json.dumps(item.get("metadata", {}), allow_nan=False)) <= 400 * 1024
 
 
 def to_json(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,7 @@ def test_wrong_types_read_as_absent_and_are_told(tmp_path, shelf):
         "text": "x",
         "occurred_at": "soon",
         "tags": 7,
-        "metadata": {"a": "b" * 20_000},
+        "metadata": {"a": "b" * 70_000},
         "speaker": ["me"],
         "weight": 3,
     }
@@ -139,3 +140,42 @@ def test_what_is_written_is_read_again(tmp_path_factory, words, metadata):
     assert item["text"] == words
     assert item.get("metadata", {}) == metadata
     assert json.loads(path.read_bytes())["text"] == words
+
+
+def exported(*memories: dict, last: dict | None = None) -> bytes:
+    """What `haulout export` writes: lines, then their number and digest."""
+    content = b"".join(map(line, memories))
+    seal = {"haulout_export": 1, "memories": len(memories), "sha256": sha256(content).hexdigest()}
+    return content + line(seal | (last or {}))
+
+
+OWN = {"id": "a", "text": "x", "recorded_at": "2026-01-01T00:00:00Z", "version": 1}
+
+
+def test_a_sealed_export_is_checked_against_its_last_line(tmp_path, shelf):
+    report = import_file(save(tmp_path, "x", exported(OWN, OWN | {"id": "b"})), shelf)
+    assert (report.taken, report.seen, report.problem_count) == (2, 2, 0)
+    assert not report.not_understood
+
+
+def test_an_export_changed_since_is_told(tmp_path, shelf):
+    content = exported(OWN).replace(b'"x"', b'"y"')
+    report = import_file(save(tmp_path, "x", content), shelf)
+    assert [problem.position for problem in report.problems] == ["line 2"]
+
+
+def test_an_export_cut_short_is_told(tmp_path, shelf):
+    report = import_file(save(tmp_path, "x", line(OWN)), shelf)
+    assert "cut short" in report.problems[0].what
+
+
+def test_earlier_versions_in_an_export_are_counted_not_taken(tmp_path, shelf):
+    memory = OWN | {"version": 2, "history": [OWN]}
+    report = import_file(save(tmp_path, "x", exported(memory)), shelf)
+    assert (report.taken, dict(report.parts_dropped)) == (1, {"earlier version": 1})
+
+
+def test_names_keep_to_the_vaults_limits(tmp_path, shelf):
+    names = {"speaker": "名" * 300, "session": "\U0001f43b" * 90, "tags": ["é" * 300, " ", "a "]}
+    import_file(save(tmp_path, "x", to_lines([{"text": "x", "source": "€" * 900} | names])), shelf)
+    assert shelf.by_text("x")["tags"] == ("é" * 127, "a ")

@@ -92,7 +92,7 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: An
 )
 @click.pass_context
 def program(context: click.Context) -> None:
-    """Memory for your agents: encrypted, on your disk, yours.
+    r"""Memory for your agents: encrypted, on your disk, yours.
 
     \b
     Begin with:

@@ -6,6 +6,7 @@ control characters and marks that turn the direction of writing are shown as sym
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import unicodedata
@@ -26,6 +27,7 @@ Report: TypeAlias = Callable[[int, int | None], None]
 ProgressContext: TypeAlias = AbstractContextManager[Report | None]
 
 ID_SHOWN = 8
+_MOST_CUT = 1000  # characters; no terminal shows more of them on a line
 _KEPT = "\n\t"
 _ZERO_WIDTH_JOINERS = "\u200c\u200d"  # they shape words and emoji, and turn nothing round
 
@@ -61,6 +63,16 @@ def one_line(text: str) -> str:
     return visible(" ".join(text.split()))
 
 
+def on_terminal() -> bool:
+    """Whether answers go to a person's terminal; a pipe gets plain lines."""
+    return sys.stdout.isatty()
+
+
+def can_ask() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def day(moment: datetime | None) -> str:
     """A time as its local date."""
     return f"{moment.astimezone():%Y-%m-%d}" if moment else ""
@@ -69,6 +81,11 @@ def day(moment: datetime | None) -> str:
 def minute(moment: datetime | None) -> str:
     """A time to the minute, local."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
+
+
+def second(moment: datetime) -> str:
+    """A time to the second, local."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def when(memory: Memory) -> datetime:
@@ -143,6 +160,7 @@ class Column:
         wraps: the one that takes the width that is left.
         short: on a terminal only so many characters are shown; a pipe gets all.
         most: and it is never wider than this there.
+        cut: a long text is cut at the end of its line there, instead of wrapped.
     """
 
     title: str
@@ -150,6 +168,7 @@ class Column:
     wraps: bool = False
     short: int | None = None
     most: int | None = None
+    cut: bool = False
     right: bool = False
 
 
@@ -174,13 +193,45 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, airy: boo
             style=column.style,
             ratio=1 if column.wraps else None,
             max_width=column.most,
-            no_wrap=not column.wraps and column.most is None,
+            no_wrap=column.cut or not column.wraps,
             justify="right" if column.right else "left",
-            overflow="fold" if column.wraps else "ellipsis",
+            overflow="ellipsis" if column.cut or not column.wraps else "fold",
         )
     for row in held:
-        shown.add_row(*(Text(visible(row[n][: columns[n].short])) for n in used))
+        shown.add_row(*(Text(_cell(columns[n], row[n])) for n in used))
     console().print(shown)
+
+
+def _cell(column: Column, text: str) -> str:
+    if column.cut:
+        text = " ".join(text[:_MOST_CUT].split())
+    return visible(text[: column.short])
+
+
+def memory(found: Memory) -> None:
+    """Print one memory: its words, then all that is known of it."""
+    if on_terminal():
+        say(visible(found.text))
+        say("")
+    rows = [] if on_terminal() else [("text", found.text)]
+    rows += [
+        ("id", found.id),
+        ("namespace", found.namespace),
+        ("kind", found.kind),
+        ("speaker", found.speaker or ""),
+        ("session", found.session or ""),
+        ("occurred at", minute(found.occurred_at)),
+        ("valid from", minute(found.valid_from)),
+        ("valid until", minute(found.valid_until)),
+        ("tags", ", ".join(found.tags)),
+        ("metadata", json.dumps(found.metadata, ensure_ascii=False) if found.metadata else ""),
+        ("source", found.source or ""),
+        ("recorded at", second(found.recorded_at)),
+        ("updated at", second(found.updated_at) if found.version > 1 else ""),
+        ("version", str(found.version)),
+        ("operation", found.op_id if found.op_id != found.id else ""),
+    ]
+    pairs(rows)
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> None:

@@ -38,7 +38,7 @@ class Session:
 
     def folder(self) -> Path:
         """Where the vault is, or would be."""
-        from haulout.vault.vault import default_folder
+        from haulout.vault.opening import default_folder
 
         return self.vault.expanduser() if self.vault else default_folder()
 

@@ -186,3 +186,8 @@ class SymmetricKey:
     def operations(self) -> bytes:
         """The key of operation-ID MACs (user keys only)."""
         return derive(self.secret, "operation-ids")
+
+    @cached_property
+    def requests(self) -> bytes:
+        """The key of the MACs of what repeatable operations asked for (user keys only)."""
+        return derive(self.secret, "requests")

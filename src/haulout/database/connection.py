@@ -53,6 +53,8 @@ def connect(
             connection.execute("PRAGMA cipher='chacha20'").fetchall()
             connection.execute(f"PRAGMA key='raw:{key.hex()}'").fetchall()
         connection.set_busy_timeout(_BUSY_MS)
+        # A file that does not open is left as it is: closing must not move and delete its log.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
@@ -66,6 +68,7 @@ def connect(
             f"cache_size=-{_CACHE_KIB}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     except apsw.NotADBError as error:
         connection.close()
         message = f"The key does not open {name}, or its first page is damaged."

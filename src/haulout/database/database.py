@@ -88,19 +88,25 @@ class Database:
         self._failure: str | None = None
         self._log_pages = 0
         self._closed = False
+        self._door = threading.Lock()  # nothing is queued behind the writer's last job
         self._pid = os.getpid()
         self._jobs: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._lock = WriterLock(path.with_suffix(".lock")) if path else None
+        connection = None
         try:
             with self._writing():
-                self._connection = connect(path, key, vfs=vfs, create=create, exclusive=bool(vfs))
-                prepare(self._connection)
+                connection = connect(path, key, vfs=vfs, create=create, exclusive=bool(vfs))
+                self._connection = connection
+                prepare(connection)
                 with translated(self.name):
-                    migrate(self._connection, schema, self.name)
-                    self._check_acknowledged()
+                    if not create:
+                        self._check_acknowledged(len(schema))
+                    migrate(connection, schema, self.name)
                 if path:
-                    self._connection.set_wal_hook(self._note_log_pages)
+                    connection.set_wal_hook(self._note_log_pages)
         except BaseException:
+            if connection:
+                _close_untouched(connection)
             if self._lock:
                 self._lock.close()
             raise
@@ -113,13 +119,22 @@ class Database:
     def _number(self) -> int:
         return int(self._connection.execute(self._newest).fetchone()[0] or 0)  # pyright: ignore[reportOptionalSubscript]
 
-    def _check_acknowledged(self) -> None:
-        if self._lock and (told := self._lock.acknowledged()) > (found := self._number()):
+    def _check_acknowledged(self, known: int) -> None:
+        """Refuse a file that ends before what was acknowledged; nothing is written before this.
+
+        A damaged header of the write-ahead log makes the file look old or empty to SQLite,
+        which would go on from there and overwrite the log.
+        """
+        version = int(self._connection.pragma("user_version"))  # pyright: ignore[reportArgumentType] one int
+        if version > known:
+            return  # `migrate` refuses it
+        found = self._number() if version else 0
+        told = self._lock.acknowledged() if self._lock else 0
+        if told > found or not version:
             message = (
-                f"{self.name} ends at record {found}, but record {told} was acknowledged: "
+                f"{self.name} ends at record {found}, but record {max(told, 1)} was acknowledged: "
                 f"its write-ahead log is damaged or the file was replaced by an older one."
             )
-            self._connection.close()
             raise DamagedError(message)
 
     # ------------------------------------------------------------------ writing
@@ -134,22 +149,30 @@ class Database:
             DiskFullError, StorageError: the commit failed; nothing of the job was kept.
             Exception: whatever the job raised.
         """
-        self._refuse_if_closed()
-        if os.getpid() != self._pid:
-            message = "The vault was opened before this process was forked."
-            raise VaultClosedError(message, hint="Open it again in the new process.")
+        self._refuse_after_fork()  # first: the door may have been held as the process forked
         waiting = _Waiting(job, threading.Lock(), [None, None])
         waiting.answered.acquire()
-        self._jobs.put(waiting)
+        with self._door:
+            self._refuse_if_closed()
+            self._jobs.put(waiting)
         waiting.answered.acquire()
         value, error = waiting.outcome
         if error is not None:
             raise error
         return value
 
-    def _refuse_if_closed(self) -> None:
+    def _refuse_after_fork(self) -> None:
+        if os.getpid() != self._pid:
+            message = f"{self.name} was opened before this process was forked."
+            raise VaultClosedError(message, hint="Open the vault again in the new process.")
+
+    def _refuse_if_latched(self) -> None:
         if self._failure:
             raise VaultClosedError(f"{_LATCHED} {self.name} ({self._failure}).")
+
+    def _refuse_if_closed(self) -> None:
+        self._refuse_after_fork()
+        self._refuse_if_latched()
         if self._closed:
             raise VaultClosedError(f"{self.name} was closed.")
 
@@ -172,7 +195,7 @@ class Database:
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
             with self._gate if self._shared else nullcontext(), self._writing():
-                self._refuse_if_closed()
+                self._refuse_if_latched()
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     for waiting in batch:
@@ -283,14 +306,16 @@ class Database:
             with translated(self.name):
                 connection = self._connection if self._shared else self._take()
             try:
-                with translated(self.name):
-                    connection.execute("VACUUM").fetchall()
-                    connection.set_busy_timeout(200)  # ms: long enough for a recall to end
-                    try:
-                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                    except apsw.BusyError:
-                        return False
-                    return self._log_bytes() == 0
+                self._refuse_if_latched()
+                connection.execute("VACUUM").fetchall()
+                connection.set_busy_timeout(200)  # ms: long enough for a recall to end
+                try:
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                except apsw.BusyError:
+                    return False
+                return self._log_bytes() == 0
+            except apsw.Error as error:
+                raise self._failed(error) from error
             finally:
                 if not self._shared:
                     connection.close()
@@ -313,25 +338,41 @@ class Database:
         Readers and writers go on meanwhile; the copy is of one moment.
         """
         with self.read() as source:
-            copy = connect(target, key, create=True)
+            copy = connect(target, key, create=True, vfs=self._vfs, exclusive=bool(self._vfs))
             try:
                 connection = cast("apsw.Connection", source)
-                with translated(target.name), copy.backup("main", connection, "main") as backup:
-                    while not backup.done:
-                        backup.step(1000)
+                with translated(target.name):
+                    with copy.backup("main", connection, "main") as backup:
+                        while not backup.done:
+                            backup.step(1000)
+                    # Closing would do this, too, but would not tell of a full disk.
+                    copy.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             finally:
                 copy.close()
 
     def close(self) -> None:
         """Finish the waiting writes and give everything back. Closing twice is fine."""
-        if self._closed:
-            return
-        self._closed = True
-        if os.getpid() == self._pid:
+        with self._door:
+            if self._closed:
+                return
+            self._closed = True
             self._jobs.put(None)
+        if os.getpid() == self._pid:
             self._thread.join()
         while not self._pool.empty():
-            self._pool.get().close()
-        self._connection.close()
+            self._give_back(self._pool.get())
+        self._give_back(self._connection)
         if self._lock:
             self._lock.close()
+
+    def _give_back(self, connection: apsw.Connection) -> None:
+        if self._failure:
+            _close_untouched(connection)  # the next opening recovers from what the disk holds
+        else:
+            connection.close()
+
+
+def _close_untouched(connection: apsw.Connection) -> None:
+    """Close without the checkpoint that would move, then delete, the write-ahead log."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close()

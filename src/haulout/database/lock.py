@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,21 +65,23 @@ class WriterLock:
     """The right to write one lane, held by one process (and thread) at a time."""
 
     def __init__(self, path: Path) -> None:
+        self._threads = threading.Lock()  # a file's lock does not keep its own process out
         self._turnstile = _open(path.with_suffix(".turn"))
         self._lock = _open(path)
 
     @contextmanager
     def held(self) -> Generator[None]:
         """Wait for the lock, fairly, and hold it for the block."""
-        _take(self._turnstile)
-        try:
-            _take(self._lock)
-        finally:
-            _leave(self._turnstile)
-        try:
-            yield
-        finally:
-            _leave(self._lock)
+        with self._threads:
+            _take(self._turnstile)
+            try:
+                _take(self._lock)
+            finally:
+                _leave(self._turnstile)
+            try:
+                yield
+            finally:
+                _leave(self._lock)
 
     def acknowledged(self) -> int:
         """The newest acknowledged number, or 0 where the file tells none (torn or new)."""

@@ -18,7 +18,7 @@ from haulout.index.filter import compile_filter
 from haulout.index.forms import asking, word_form
 from haulout.language.tokens import analyze
 from haulout.log.clock import FOREVER, from_microseconds
-from haulout.log.memory import Content, Memory, as_datetime
+from haulout.log.memory import Content, Memory, as_datetime, checked_namespace
 from haulout.log.record import id_text
 
 BEGINNING = -FOREVER
@@ -222,6 +222,25 @@ def read(connection: Transaction, nums: Sequence[int]) -> list[Memory]:
         rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE v.num IN ({marks})", part)
         found.update((row[0], _memory(row)) for row in rows)
     return [found[num] for num in nums]
+
+
+def namespaces(connection: Transaction, vault: int, pattern: str | None) -> list[int]:
+    """Local numbers of the namespaces that a name or pattern stands for, sorted.
+
+    Args:
+        connection: in a transaction; ``vault``: its local number.
+        pattern: a name, a subtree such as ``work/**``, or None for all.
+    """
+    rows = connection.execute(
+        "SELECT namespace, name FROM namespace WHERE vault = ? ORDER BY namespace", (vault,)
+    ).fetchall()
+    if pattern is None or pattern == "**":
+        return [number for number, _ in rows]
+    if isinstance(pattern, str) and pattern.endswith("/**"):  # pyright: ignore[reportUnnecessaryIsInstance] callers
+        base = checked_namespace(pattern.removesuffix("/**"))
+        return [n for n, name in rows if name == base or name.startswith(base + "/")]
+    wanted = checked_namespace(pattern)
+    return [number for number, name in rows if name == wanted]
 
 
 def matching(

@@ -41,7 +41,7 @@ class Weights:
     meaning: float = 0.1  # one standard deviation of similarity
     meaning_around: tuple[float, ...] = (0.3,)
     question: float = 0.2  # taken off a turn that only asks
-    short: float = 0.3  # taken off a turn of no words at all, fading with each word
+    short: float = 0.3  # taken off a turn of a conversation that has no terms, fading with each
     short_terms: float = 6.0
     assistant: float = 0.3  # taken off an assistant's words
     assistant_mine: float = 0.6  # the same when a person asks about themselves alone
@@ -232,8 +232,11 @@ def _estimate(
     for term in terms:
         if term.spoken is not None:
             estimate += np.float32(term.worth + weights.speaker) * term.spoken
-    for addend in _prior_addends(columns, question, slice(None), weights).values():
-        estimate += addend
+    if question.period is not None:
+        closeness = _closeness(columns.occurred_at, question.period, weights)
+        estimate += np.float32(weights.period) * closeness.astype(np.float32)
+    estimate -= np.float32(weights.question) * columns.asking.astype(np.float32, copy=False)
+    estimate -= np.float32(_assistant_weight(question, weights)) * columns.assistant
     return estimate
 
 
@@ -316,10 +319,12 @@ def _assistant_weight(question: Question, weights: Weights) -> float:
 
 
 def _prior_addends(
-    columns: Columns, question: Question, rows: Rows | slice, weights: Weights
+    columns: Columns, question: Question, rows: Rows, weights: Weights
 ) -> dict[str, NDArray[np.float64]]:
     """What makes a turn a better or worse memory whatever is asked."""
-    short = np.exp(columns.length[rows] / -weights.short_terms).astype(np.float64)
+    # A note that stands alone is no chatter however short it is.
+    turn = (columns.previous[rows] >= 0) | (columns.following[rows] >= 0)
+    short = turn * np.exp(columns.length[rows] / -weights.short_terms).astype(np.float64)
     asking = columns.asking[rows].astype(np.float64)
     assistant = np.multiply(_assistant_weight(question, weights), columns.assistant[rows])
     addends: dict[str, NDArray[np.float64]] = {

@@ -7,7 +7,7 @@ where (`lexical`), how near the meaning is (`vectors`), the score (`rank`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,14 +78,19 @@ class Searcher:
     _vectors: dict[str, VectorCache] = field(default_factory=dict[str, VectorCache])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def search(self, connection: Transaction, query: Query) -> list[Recalled]:
+    def search(
+        self, connection: Transaction, asked: Callable[[Transaction], Query]
+    ) -> list[Recalled]:
         """Answer a query, best first; with neither words nor vector, newest first.
 
         Args:
-            connection: inside one read transaction, so that every table shows one moment.
-            query: what is asked.
+            connection: inside one read transaction, so that every table shows one moment;
+                nothing was read in it yet.
+            asked: looks up what is asked. The transaction's moment is that of its first SELECT,
+                which must come after the lock: the caches never know more than it shows.
         """
         with self._lock:
+            query = asked(connection)
             erased = self._columns.refresh(connection, self.vault)
             self._postings.refresh(connection, self.vault)
             for cache in self._vectors.values() if erased else ():

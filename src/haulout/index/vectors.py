@@ -60,8 +60,22 @@ def waiting(connection: Transaction, vault: int) -> int:
     return int(row.fetchone()[0])  # pyright: ignore[reportOptionalSubscript] one row always
 
 
-def newest_waiting(connection: Transaction, vault: int, limit: int) -> list[tuple[int, list[str]]]:
-    """The newest versions in the queue with the passages to embed."""
+def _chosen_model(connection: Transaction, vault: int) -> str | None:
+    row = connection.execute(
+        "SELECT value FROM setting WHERE vault = ? AND name = 'model'", (vault,)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def newest_waiting(
+    connection: Transaction, vault: int, model_name: str, limit: int
+) -> list[tuple[int, list[str]]]:
+    """The newest versions in the queue with the passages to embed.
+
+    None where another process has chosen another model since: the queue is that model's.
+    """
+    if _chosen_model(connection, vault) != model_name:
+        return []
     rows = connection.execute(
         "SELECT q.num, v.text, v.speaker, v.occurred_at FROM embed_queue q"
         " JOIN version v ON v.num = q.num WHERE q.vault = ? ORDER BY q.num DESC LIMIT ?",
@@ -94,6 +108,8 @@ def keep(
 
     A version that was erased meanwhile has left the queue; its vectors are dropped here.
     """
+    if _chosen_model(connection, vault) != model_name:
+        return
     model = model_number(connection, vault, model_name)
     for num, rows in batch:
         connection.execute("DELETE FROM embed_queue WHERE num = ?", (num,))
@@ -103,10 +119,7 @@ def keep(
 
 def queue_for_model(connection: Transaction, vault: int, model_name: str) -> None:
     """Queue every version that has no vector of this model, when the model has changed."""
-    current = connection.execute(
-        "SELECT value FROM setting WHERE vault = ? AND name = 'model'", (vault,)
-    ).fetchone()
-    if current and current[0] == model_name:
+    if _chosen_model(connection, vault) == model_name:
         return
     connection.execute(
         "INSERT INTO setting VALUES (?, 'model', ?)"

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from math import isfinite
 from typing import cast
 
 import msgspec
 
 LABEL_CHARS_MAX = 200
-TAGS_MAX = 32
-TAG_CHARS_MAX = 64
-METADATA_BYTES_MAX = 16 * 1024
+NAME_BYTES_MAX = 255  # this, the tags and the metadata: what the vault takes
+TAGS_MAX = 64
+METADATA_BYTES_MAX = 64 * 1024
 METADATA_DEPTH_MAX = 16
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,14 +59,32 @@ def text(value: object) -> str:
 
 def label(value: object, limit: int = LABEL_CHARS_MAX) -> str:
     """One short line: a name, a title, a path."""
-    return _CONTROL.sub(" ", text(value)[: limit * 4]).strip()[:limit]
+    return _cut(_CONTROL.sub(" ", text(value)[: limit * 4]).strip()[:limit])
 
 
 def labels(value: object) -> tuple[str, ...]:
     """Tags: a list of strings, or one string with commas."""
     given = value.split(",") if isinstance(value, str) else sequence(value)
-    found = (label(item, TAG_CHARS_MAX).lstrip("#") for item in given[: TAGS_MAX * 4])
+    found = (label(item).lstrip("#") for item in given[: TAGS_MAX * 4])
     return tuple(dict.fromkeys(tag for tag in found if tag))[:TAGS_MAX]
+
+
+def exact_name(value: object) -> str | None:
+    """A name as it was written, for Haulout's own form; None when there is none."""
+    found = _cut(text(value))
+    return found if found.strip() else None
+
+
+def exact_names(value: object) -> tuple[str, ...]:
+    """Tags as they were written, for Haulout's own form."""
+    found = (exact_name(item) for item in sequence(value)[:TAGS_MAX])
+    return tuple(dict.fromkeys(tag for tag in found if tag is not None))
+
+
+def _cut(value: str) -> str:
+    if len(value) * 4 <= NAME_BYTES_MAX:
+        return value
+    return value.encode()[:NAME_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def moment(value: object) -> datetime | None:
@@ -115,7 +134,7 @@ def plain_metadata(value: object) -> dict[str, object] | None:
     pending: list[tuple[object, int]] = [(found, 1)]
     while pending:
         node, depth = pending.pop()
-        if depth > METADATA_DEPTH_MAX:
+        if depth > METADATA_DEPTH_MAX or (isinstance(node, float) and not isfinite(node)):
             return None
         held = [*mapping(node).values(), *sequence(node)]
         pending.extend((inner, depth + 1) for inner in held)

@@ -1,8 +1,9 @@
 """JSON Lines: Haulout's own export, and chats as one message a line.
 
 Haulout's form is an object a line with "text", and any of: id, namespace, kind, speaker,
-session, occurred_at, valid_from, valid_until, tags, metadata, source. Chats are lines with
-"role" and "content", or with "messages", a list of such. The order of lines is kept.
+session, occurred_at, valid_from, valid_until, tags, metadata, source. Its last line seals it
+with the digest of the others. Chats are lines with "role" and "content", or with "messages",
+a list of such.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from haulout.errors import ImportFormatError, InputError
@@ -17,9 +19,10 @@ from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import CHUNK_BYTES, Source, Stream, head
 from haulout.interchange.fields import (
     digest,
+    exact_name,
+    exact_names,
     identity,
     label,
-    labels,
     mapping,
     moment,
     plain_metadata,
@@ -31,6 +34,7 @@ from haulout.interchange.records import NOTE, TURN, ImportedMemory, Portion
 
 NAME = "jsonl"
 LINE_BYTES_MAX = 16 * 1024 * 1024  # 1 MiB of text is at most 6 MiB once escaped
+SOURCE_CHARS_MAX = 500  # at most 2,000 bytes; the vault takes 2,048
 SNIFFED_BYTES = 1024 * 1024
 SNIFFED_LINES = 20
 
@@ -39,12 +43,14 @@ NOT_UNDERSTOOD = "not understood"
 NO_TEXT = "no text"
 
 _SPEAKERS = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
+_SEAL = b'"haulout_export"'
 _TIMES = ("timestamp", "created_at", "create_time", "time", "date")
 _SESSIONS = ("session", "session_id", "conversation_id", "thread_id")
 _OWN_TIMES = ("occurred_at", "valid_from", "valid_until")
 _OWN_NAMES = ("kind", "namespace", "session", "speaker")
+_OF_THE_VAULT = ("recorded_at", "updated_at", "version", "history")  # its own to give
 _OWN_FIELDS = frozenset(
-    ("text", "id", "tags", "metadata", "source", "recorded_at", *_OWN_TIMES, *_OWN_NAMES)
+    ("text", "id", "tags", "metadata", "source", *_OWN_TIMES, *_OWN_NAMES, *_OF_THE_VAULT)
 )
 _CHAT_FIELDS = frozenset(("role", "content", "id", "uuid", "model", "name", *_TIMES, *_SESSIONS))
 
@@ -111,7 +117,7 @@ def _form(given: dict[str, object]) -> str:
 
 def read_all(source: Source) -> Generator[Portion, None, None]:
     member = source.members[0]
-    reader: _Reader | None = None
+    reader = _Reader()
     try:
         with source.open(member) as stream:
             for number, raw in _lines(stream):
@@ -119,14 +125,16 @@ def read_all(source: Source) -> Generator[Portion, None, None]:
                 if raw is None:
                     portion.leave_out(BROKEN_LINE)
                     portion.problem(f"line {number}", f"longer than {LINE_BYTES_MAX} bytes")
-                elif raw.strip():
-                    reader = reader or _Reader(digest(raw.decode("utf-8", "replace")))
+                else:
                     reader.read(number, raw, portion)
                 yield portion
+        portion = Portion(label(member.name))
+        if reader.unsealed:
+            portion.problem("", "the export's last line is missing: it may be cut short")
     except InputError as error:
         portion = Portion(label(member.name))
         portion.problem("", error.message)
-        yield portion
+    yield portion
 
 
 def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
@@ -153,25 +161,51 @@ def _whole(held: bytearray, number: int) -> bytes:
 
 
 class _Reader:
-    """Reads lines of one file; chats without a session of their own share the file's."""
+    """Reads the lines of one file, and checks the seal at the end of Haulout's own export."""
 
-    def __init__(self, first_line_digest: str) -> None:
-        # Of the first line, so that it stays the same as lines are added to the file.
-        self._session = f"{NAME}:{first_line_digest}"
+    def __init__(self) -> None:
+        self._session = ""
+        self._read = sha256()
+        self.unsealed = False  # lines of an export were read, and no seal after them
 
     def read(self, number: int, raw: bytes, portion: Portion) -> None:
         place = f"{portion.file}, line {number}"
+        if raw.strip() and not self._session:
+            # Chats without a session of their own share the file's. It comes from the first
+            # line, so that it stays the same as lines are added.
+            self._session = f"{NAME}:{digest(raw.decode('utf-8', 'replace'))}"
+        if _SEAL in raw and self._is_seal(number, raw, portion):
+            return
+        self._read.update(raw + b"\n")
+        if not raw.strip():
+            return
         try:
             given = mapping(decode(raw))
         except ImportFormatError as error:
             portion.leave_out(BROKEN_LINE)
             portion.problem(f"line {number}", error.message)
             return
+        self._read_line(given, place, str(number), portion)
+
+    def _is_seal(self, number: int, raw: bytes, portion: Portion) -> bool:
+        """Whether the line is the last of an export; it holds the digest of those before it."""
+        seal = _decoded(raw)
+        if "haulout_export" not in seal or "text" in seal:
+            return False
+        self.unsealed = False
+        if seal.get("sha256") != self._read.hexdigest():
+            portion.problem(f"line {number}", "the lines before are not those that were exported")
+        return True
+
+    def _read_line(
+        self, given: dict[str, object], place: str, position: str, portion: Portion
+    ) -> None:
+        self.unsealed = self.unsealed or ("recorded_at" in given and "text" in given)
         form = _form(given)
         if form == "Haulout export":
             _read_own(given, place, portion)
         elif form == "chat messages":
-            self._read_message(given, place, str(number), None, portion)
+            self._read_message(given, place, position, None, portion)
         elif form == "chats":
             messages = sequence(given.get("messages"))
             session = _first_label(given, _SESSIONS) or _first_label(given, ("id",))
@@ -241,21 +275,22 @@ def _read_own(given: dict[str, object], place: str, portion: Portion) -> None:
     known = [words, *(str(times[name]) for name in sorted(times))]
     known += [text(given.get(name)) for name in _OWN_NAMES]
     _note_unknown(given, _OWN_FIELDS, portion)
+    portion.parts_dropped["earlier version"] += len(sequence(given.get("history")))
     portion.take(
         ImportedMemory(
             op_id=f"import:{NAME}:{identity(own_id) if own_id else digest(*known)}",
             text=words,
-            kind=label(given.get("kind"), 64) or NOTE,
+            kind=exact_name(given.get("kind")) or NOTE,
             place=place,
             namespace=text(given.get("namespace")) or None,
-            speaker=label(given.get("speaker")) or None,
-            session=label(given.get("session")) or None,
+            speaker=exact_name(given.get("speaker")),
+            session=exact_name(given.get("session")),
             occurred_at=times["occurred_at"],
             valid_from=times["valid_from"],
             valid_until=times["valid_until"],
-            tags=labels(given.get("tags")),
+            tags=exact_names(given.get("tags")),
             metadata=metadata or {},
-            source=label(given.get("source")) or None,
+            source=text(given.get("source"))[:SOURCE_CHARS_MAX] or None,
         )
     )
 

@@ -13,6 +13,8 @@ from haulout.errors import InputError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 FOREVER = 2**62
 """Later than any time: the open end of an interval."""
 
@@ -43,7 +45,11 @@ def to_microseconds(value: datetime | str, name: str) -> int:
     if value.utcoffset() is None:
         message = f"{name}={value.isoformat()} has no timezone."
         raise InputError(message, hint="Add one, such as tzinfo=UTC or a trailing +02:00.")
-    return (value - _EPOCH) // _MICROSECOND
+    microseconds = (value - _EPOCH) // _MICROSECOND
+    if not _EARLIEST <= microseconds <= _LATEST:
+        message = f"{name}={value.isoformat()} is outside the years 1 to 9999 in UTC."
+        raise InputError(message)
+    return microseconds
 
 
 def from_microseconds(microseconds: int) -> datetime:

@@ -80,6 +80,13 @@ class Journal:
         ).fetchone()
         return Tip(row[0], record_hash(row[1]), row[2]) if row else EMPTY
 
+    def _newest_clock(self, connection: Transaction) -> int:
+        """The newest clock of any device: each append goes past all that came before it."""
+        row = connection.execute(
+            "SELECT clock FROM record WHERE vault = ? ORDER BY num DESC LIMIT 1", (self.vault,)
+        ).fetchone()
+        return row[0] if row else 0
+
     def append(
         self,
         connection: Transaction,
@@ -99,6 +106,7 @@ class Journal:
             operation: MAC of the caller's operation ID, or empty.
         """
         tip = self._tip(connection)
+        newest = self._newest_clock(connection)
         record_id = self._entropy(16)
         namespace_id, epoch, record_key = NO_NAMESPACE, 0, None
         if namespace is not None:
@@ -114,7 +122,7 @@ class Journal:
             sequence=tip.sequence + 1,
             previous=tip.hash,
             id=record_id,
-            clock=tick(tip.clock, self._now()),
+            clock=tick(newest, self._now()),
             type=record_type,
             namespace=namespace_id,
             epoch=epoch,

@@ -138,7 +138,10 @@ class Keychain:
         self._users[generation] = SymmetricKey(secret)
         waiting, self._waiting = self._waiting, []
         for payload in waiting:
-            self._learn_namespace_key(payload)
+            if cast("dict[str, Any]", cbor2.loads(payload))["generation"] in self._users:
+                self._learn_namespace_key(payload)
+            else:
+                self._waiting.append(payload)
 
     def require_user_key(self) -> None:
         """Refuse to go on without a user key.
@@ -177,6 +180,10 @@ class Keychain:
     def operation_mac(self, op_id: str) -> bytes:
         """The only form in which an explicit operation ID is kept."""
         return mac(self._users[min(self._users)].operations, op_id.encode())
+
+    def request_mac(self, request: bytes) -> bytes:
+        """The only form in which the filter of a forget is kept, to know it when it is repeated."""
+        return mac(self._users[min(self._users)].requests, request)
 
     def newest(self, namespace: bytes) -> NamespaceKey | None:
         """The newest key of a namespace, or None where it was not learned."""

@@ -189,7 +189,8 @@ def _checked_vector(vector: object) -> bytes | None:
     import numpy as np  # 70 ms of CPU, needed only where a vector is given
 
     try:
-        array = np.asarray(vector, dtype="<f4")
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            array = np.asarray(vector, dtype="<f4")
     except (TypeError, ValueError) as error:
         message = f"vector is not a list of numbers ({error})."
         raise InputError(message) from error
@@ -204,6 +205,17 @@ def _checked_vector(vector: object) -> bytes | None:
 
 def _checked_time(value: datetime | str | None, name: str) -> int | None:
     return None if value is None else to_microseconds(value, name)
+
+
+def require_order(valid_from: int | None, valid_until: int | None) -> None:
+    """Refuse a validity that ends before it begins.
+
+    Raises:
+        InputError: it does.
+    """
+    if valid_from is not None and valid_until is not None and valid_until <= valid_from:
+        message = "valid_until is not after valid_from."
+        raise InputError(message)
 
 
 def checked_content(
@@ -230,9 +242,7 @@ def checked_content(
         message = "text is empty."
         raise InputError(message)
     start, end = _checked_time(valid_from, "valid_from"), _checked_time(valid_until, "valid_until")
-    if start is not None and end is not None and end <= start:
-        message = "valid_until is not after valid_from."
-        raise InputError(message)
+    require_order(start, end)
     return Content(
         text=words,
         kind=_clean_name(kind, "kind") or DEFAULT_KIND,

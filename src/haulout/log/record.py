@@ -106,8 +106,8 @@ def _is_bytes(value: object, *lengths: int) -> bool:
     return isinstance(value, bytes) and len(value) in lengths
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 2**63
+def _is_count(value: object, below: int = 2**63) -> bool:
+    return type(value) is int and 0 <= value < below
 
 
 def decode_header(data: bytes) -> Header:
@@ -134,7 +134,8 @@ def decode_header(data: bytes) -> Header:
         header = Header(*values[1:])
         valid = (
             all(map(_is_count, (header.lane, header.sequence, header.clock)))
-            and all(map(_is_count, (header.type, header.epoch)))
+            and _is_count(header.type, 2**16)  # the envelope's context has as much room
+            and _is_count(header.epoch, 2**32)
             and _is_bytes(header.vault, ID_BYTES)
             and _is_bytes(header.device, ID_BYTES)
             and _is_bytes(header.id, ID_BYTES)
@@ -171,6 +172,9 @@ def id_bytes(text: str) -> bytes:
     Raises:
         InputError: the text is not an ID.
     """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] callers
+        message = f"The ID of a memory is text, not {type(text).__name__}."
+        raise InputError(message)
     try:
         if len(text) != _ID_TEXT_LENGTH:
             raise ValueError(text)

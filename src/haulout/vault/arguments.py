@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from haulout.errors import InputError
+from haulout.errors import InputError, LimitError
 from haulout.log.clock import to_microseconds
 from haulout.log.memory import (
     Content,
@@ -40,10 +41,43 @@ def floats(vector: ArrayLike) -> NDArray[np.float32]:
     return np.frombuffer(content.vector or b"", "<f4")
 
 
+def checked_count(value: int, name: str, most: int) -> int:
+    """A whole number from 1 to ``most``.
+
+    Raises:
+        InputError: it is no whole number; LimitError: it is outside the range.
+    """
+    if type(value) is not int:
+        message = f"{name} must be a whole number, not {type(value).__name__}."
+        raise InputError(message)
+    if not 1 <= value <= most:
+        message = f"{name} must be 1 to {most}, not {value}."
+        raise LimitError(message)
+    return value
+
+
+def checked_query(query: str | None) -> str | None:
+    """A question that has the form of one.
+
+    Raises:
+        InputError: it is not text.
+    """
+    if query is not None and not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance] callers
+        message = f"query must be text, not {type(query).__name__}."
+        raise InputError(message)
+    return query
+
+
+def request_body(target: Mapping[str, Any], namespace: str | None) -> bytes:
+    """What a forget by filter asked for, in one form: a repetition has the same."""
+    asked = {"filter": target, "namespace": namespace}
+    return json.dumps(asked, sort_keys=True, default=str).encode()
+
+
 def conditions(given: Mapping[str, Any] | None, tags: Sequence[str]) -> Mapping[str, Any] | None:
     """A filter and wanted tags as one filter, or None where there is neither."""
-    if isinstance(tags, str):
-        message = "tags must be a list of texts, not one text."
+    if isinstance(tags, str) or not isinstance(tags, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance] callers
+        message = f"tags must be a list of texts, not {type(tags).__name__}."
         raise InputError(message)
     wanted: list[Mapping[str, Any]] = [{"tags": {"contains": tag}} for tag in tags]
     if given is not None:
@@ -59,14 +93,17 @@ def checked_item(number: int, item: Mapping[str, Any]) -> tuple[str, Content, st
     Raises:
         InputError, LimitError: as `remember`; the message names the item.
     """
-    fields = dict(item)
     try:
+        if not isinstance(item, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] callers
+            message = f"it must be a mapping of remember's arguments, not {type(item).__name__}."
+            raise InputError(message)
+        fields = dict(item)
         place = checked_namespace(fields.pop("namespace", "default"))
         op_id = fields.pop("op_id", None)
         operation = None if op_id is None else checked_operation_id(op_id)
         unknown = fields.keys() - set(Content.__struct_fields__)
         if unknown or "text" not in fields:
-            message = f"its arguments are not remember's: {sorted(unknown) or 'no text'}."
+            message = f"its arguments are not remember's: {sorted(map(str, unknown)) or 'no text'}."
             raise InputError(message)
         return place, checked_content(fields.pop("text"), **fields), operation
     except InputError as error:

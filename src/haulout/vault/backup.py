@@ -115,7 +115,7 @@ def restore(
         raise VaultExistsError(message)
     make_folder(folder)
     opening.warn_if_synced(folder)
-    opening.clear_unfinished(folder)
+    opening.begin(folder)
     device = DeviceKeys(world.entropy(32))
     opening.write_keyfile(folder, device, vault_id, passphrase, world.entropy)
     _unpack(file, start, key, folder, device)

@@ -30,7 +30,7 @@ def _fields(memory: Memory) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(memory)
     for name in _LOCAL_FIELDS:
         del fields[name]
-    return {name: value for name, value in fields.items() if value not in (None, [], {})}
+    return {name: value for name, value in fields.items() if value not in (None, (), [], {})}
 
 
 def lines(connection: Transaction, journal: Journal) -> Iterator[bytes]:

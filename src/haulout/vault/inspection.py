@@ -18,7 +18,7 @@ from haulout.log import chain
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
 from haulout.log.memory import read_payload
-from haulout.log.record import NO_NAMESPACE, RecordType
+from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
 from haulout.vault.opening import DATABASE, Parts
 from haulout.vault.values import CheckReport, Stats
 
@@ -166,8 +166,8 @@ def _empty(connection: Transaction, parts: Parts, *, drop_vectors: bool) -> None
 def _restore_erased(connection: Transaction, vault: int) -> None:
     """Erased versions leave a number behind, so that other processes drop them from memory."""
     connection.execute(
-        "INSERT OR IGNORE INTO erased SELECT r.num, r.vault, r.num FROM record r"
-        " WHERE r.vault = ? AND r.payload IS NULL",
+        "INSERT OR IGNORE INTO erased SELECT r.num, r.vault, (SELECT max(num) FROM record)"
+        " FROM record r WHERE r.vault = ? AND r.payload IS NULL",
         (vault,),
     )
 
@@ -261,16 +261,38 @@ def _check_records(
                 header.sequence, chain.record_hash(stored.header_bytes), header.clock
             )
         public = devices.get(header.device, (b"",))[0]
-        if not chain.signature_matches(stored.header_bytes, stored.signature, public):
-            findings.add(f"{DATABASE}: record {header.sequence} is not signed by its device.")
-        if header.vault != parts.vault_id:
-            findings.add(f"{DATABASE}: record {header.sequence} belongs to another vault.")
+        for problem_of_origin in _origin(stored, parts.vault_id, public):
+            findings.add(f"{DATABASE}: record {header.sequence} {problem_of_origin}.")
+        if header.type == RecordType.FORGET and not problem:
+            for survivor in _survivors(connection, parts.vault, stored):
+                findings.add(f"{DATABASE}: memory {survivor} was erased, but is still there.")
         if header.namespace == NO_NAMESPACE:
             continue
         if (stored.payload is None) == (stored.num in keyed):
             findings.add(f"{DATABASE}: record {header.sequence} has a payload or key too many.")
         findings.erased += stored.payload is None
         findings.payloads += stored.payload is not None
+
+
+def _origin(stored: Stored, vault_id: bytes, public_key: bytes) -> Iterator[str]:
+    """What is wrong with where a record says it comes from."""
+    if not chain.signature_matches(stored.header_bytes, stored.signature, public_key):
+        yield "is not signed by its device"
+    if stored.header.vault != vault_id:
+        yield "belongs to another vault"
+    if stored.header.lane != Lane.MEMORY:
+        yield "belongs to another lane"
+
+
+def _survivors(connection: Transaction, vault: int, forget: Stored) -> Iterator[str]:
+    """Memories that a forget erased and whose payload stands all the same."""
+    fields = cast("dict[str, Any]", cbor2.loads(forget.payload or b""))
+    for target in fields["targets"] if fields["level"] in {"destroyed", "everywhere"} else ():
+        if connection.execute(
+            "SELECT 1 FROM record WHERE vault = ? AND id = ? AND payload IS NOT NULL",
+            (vault, target),
+        ).fetchone():
+            yield id_text(target)
 
 
 def _compare_views(

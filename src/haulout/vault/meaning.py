@@ -78,7 +78,7 @@ class Meaning:
     def _drain(self, embedder: Embedder, limit: int) -> int:
         """Embed the newest of the waiting versions; return how many."""
         with self._parts.database.read() as connection:
-            batch = vectors.newest_waiting(connection, self._parts.vault, limit)
+            batch = vectors.newest_waiting(connection, self._parts.vault, embedder.model, limit)
         if batch:
             rows = vectors.embed_all(embedder, batch)
             self._parts.database.write(

@@ -6,8 +6,10 @@
     <folder>/memory.lock   writer lock and the newest acknowledged record
     <folder>/models/       embedding models
 
-Making a vault writes `device.key`, then the database, then `vault.json`: a crash before the
-last leaves a folder without a vault, which `create` may use again.
+Making a vault writes `.unfinished`, `device.key`, the database, then `vault.json`, and removes
+the first: a crash before `vault.json` leaves a folder without a vault, which `create` and
+`restore` may use again. Without `.unfinished` beside them, a key file and a database are never
+overwritten, even where `vault.json` was lost.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +48,9 @@ FORMAT = 1
 DATABASE = "memory.db"
 KEYFILE = "device.key"
 MARK = "vault.json"
+UNFINISHED = ".unfinished"
 SCHEMA = (LOG_TABLES + INDEX_TABLES,)
+_MARK_HINT = "Restore a backup, or write it again: it holds the format and the vault's ID."
 _CLOUD_FOLDERS = (
     "dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents",
     "cloudstorage", "nextcloud", "syncthing", "pcloud",
@@ -90,9 +95,10 @@ class World:
 
 def exists(folder: Path) -> bool:
     """Whether a vault stands in a folder."""
-    return (folder / MARK).exists() or (
-        (folder / KEYFILE).exists() and (folder / DATABASE).exists()
-    )
+    if (folder / MARK).exists():
+        return True
+    made = (folder / KEYFILE).exists() and (folder / DATABASE).exists()
+    return made and not (folder / UNFINISHED).exists()
 
 
 def warn_if_synced(folder: Path) -> None:
@@ -140,7 +146,7 @@ def create(
             raise VaultExistsError(message)
         make_folder(folder)
         warn_if_synced(folder)
-        clear_unfinished(folder)
+        begin(folder)
         write_keyfile(folder, device, kit.vault_id, passphrase, world.entropy)
     database = open_database(folder, device, world, create=True)
     parts = assemble(folder, kit.vault_id, device, database, world)
@@ -154,10 +160,14 @@ def create(
     return parts, kit
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Remove what an interrupted `create` left: files that no vault.json vouches for."""
-    for name in (KEYFILE, DATABASE, DATABASE + "-wal", DATABASE + "-shm", "memory.lock"):
-        (folder / name).unlink(missing_ok=True)
+def begin(folder: Path) -> None:
+    """Note that a vault is being made, and remove what an interrupted attempt left."""
+    write_file(folder / UNFINISHED, b"")
+    try:
+        for name in (KEYFILE, DATABASE, DATABASE + "-wal", DATABASE + "-shm", "memory.lock"):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
 
 
 def write_keyfile(
@@ -172,6 +182,13 @@ def write_mark(folder: Path, vault_id: bytes) -> None:
     """Write the file that makes a folder a vault: the last step of making one."""
     mark = {"format": FORMAT, "vault": vault_id.hex()}
     write_file(folder / MARK, (json.dumps(mark) + "\n").encode())
+    clear_unfinished(folder)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove the note that a vault is being made, once `vault.json` stands."""
+    with suppress(OSError):  # opening tries again
+        (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def _found(connection: Transaction, parts: Parts, kit: RecoveryKit, world: World) -> None:
@@ -207,14 +224,16 @@ def read_mark(folder: Path) -> bytes:
         fields: dict[str, Any] = json.loads(path.read_bytes())
         version, vault_id = fields["format"], bytes.fromhex(fields["vault"])
     except FileNotFoundError:
+        if exists(folder):
+            message = f"{MARK} is missing from the vault in {folder}."
+            raise DamagedError(message, hint=_MARK_HINT) from None
         message = f"There is no vault in {folder}."
         raise VaultMissingError(message) from None
     except OSError as error:
         raise storage_error(error, path) from error
     except (ValueError, KeyError, TypeError) as error:
         message = f"{path.name} in {folder} is damaged."
-        hint = "Restore a backup, or write it again: it holds the format and the vault's ID."
-        raise DamagedError(message, hint=hint) from error
+        raise DamagedError(message, hint=_MARK_HINT) from error
     if version != FORMAT:
         message = f"{path.name} says format {version}; this version of Haulout reads {FORMAT}."
         raise VaultVersionError(message)
@@ -228,6 +247,7 @@ def open_folder(folder: Path, *, passphrase: str | None, world: World) -> Parts:
         VaultMissingError, VaultLockedError, VaultVersionError, DamagedError, StorageError.
     """
     vault_id = read_mark(folder)
+    clear_unfinished(folder)
     warn_if_synced(folder)
     for name in (KEYFILE, DATABASE):
         if not (folder / name).exists():

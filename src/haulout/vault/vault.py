@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ import msgspec
 
 from haulout.crypto.kit import RecoveryKit
 from haulout.database.transaction import Transaction
-from haulout.errors import ErasedError, InputError, LimitError, NotFoundError
+from haulout.errors import ErasedError, InputError, NotFoundError
 from haulout.index import memories
 from haulout.index.columns import Scope
 from haulout.index.context import Context, pack
@@ -30,13 +31,16 @@ from haulout.log.memory import (
     checked_namespace,
     checked_operation_id,
 )
-from haulout.log.record import id_bytes, id_text
+from haulout.log.record import id_bytes
 from haulout.vault import backup, export, history, inspection, opening, writing
 from haulout.vault.arguments import (
     Progress,
+    checked_count,
     checked_item,
+    checked_query,
     conditions,
     floats,
+    request_body,
     silent,
     time_argument,
 )
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 
 BATCH = 500
 RECALL_LIMIT = 1000
+CONTEXT_BUDGET = 1_000_000
 _CONTEXT_CANDIDATES = 60
 _SCRUB_BYTES = 512 * 1024 * 1024
 _LEVELS = ("hidden", "destroyed", "everywhere")
@@ -358,16 +363,23 @@ class Vault:
             raise InputError(message)
         operation = None if op_id is None else checked_operation_id(op_id)
         given = [target] if isinstance(target, str) else target
+        if not isinstance(given, Mapping | Sequence):  # pyright: ignore[reportUnnecessaryIsInstance] callers
+            message = f"target must be an ID, IDs or a filter, not {type(given).__name__}."
+            raise InputError(message)
         if not given:
             message = "forget was given nothing to forget, or a filter that everything meets."
             raise InputError(message, hint='To mean everything, say {"id": {"exists": true}}.')
-        targets = None if isinstance(given, Mapping) else [id_bytes(one) for one in given]
+        targets, request = None, None
+        if isinstance(given, Mapping):
+            request = request_body(given, namespace)
+        else:
+            targets = [id_bytes(one) for one in given]
 
         def job(connection: Transaction) -> Receipt:
             found = targets
             if found is None:
                 found = self._matching_ids(connection, given, namespace)  # pyright: ignore[reportArgumentType] a mapping here
-            receipt = writing.forget(connection, self._journal, found, level, operation)
+            receipt = writing.forget(connection, self._journal, found, level, operation, request)
             if level != "hidden" and receipt.memories:
                 inspection.note_pending_scrub(connection, self._parts.vault)
             return receipt
@@ -383,7 +395,7 @@ class Vault:
     def _matching_ids(
         self, connection: Transaction, conditions: Mapping[str, Any], namespace: str | None
     ) -> list[bytes]:
-        scope = self._namespace_numbers(connection, namespace)
+        scope = memories.namespaces(connection, self._parts.vault, namespace)
         nums = memories.matching(connection, self._parts.vault, scope, conditions)
         return [id_bytes(memory.id) for memory in memories.read(connection, nums)]
 
@@ -402,8 +414,9 @@ class Vault:
             num = self._journal.operation(
                 connection, self._journal.keychain.operation_mac(checked_operation_id(op_id))
             )
-            if num is None and len(op_id) == len(id_text(bytes(16))):
-                num = self._journal.find(connection, id_bytes(op_id))
+            if num is None:
+                with suppress(InputError):  # an ID of the caller's own that wrote nothing
+                    num = self._journal.find(connection, id_bytes(op_id))
             if num is None:
                 message = f"There is no operation {op_id!r}."
                 raise NotFoundError(message)
@@ -443,38 +456,39 @@ class Vault:
         Raises:
             InputError, LimitError, FilterError: an argument is wrong.
         """
-        if not 1 <= limit <= RECALL_LIMIT:
-            message = f"limit must be 1 to {RECALL_LIMIT}, not {limit}."
-            raise LimitError(message)
+        checked_count(limit, "limit", RECALL_LIMIT)
+        query = checked_query(query)
         given, model = (None, None) if vector is None else (floats(vector), None)
         if given is None and query:
             given, model = self._meaning.of_query(query)
-        with self._database.read() as connection:
-            found = self._searcher.search(
-                connection,
-                Query(
-                    scope=Scope(
-                        namespaces=tuple(self._namespace_numbers(connection, namespace)),
-                        as_of=time_argument(as_of, "as_of"),
-                        valid_at=time_argument(valid_at, "valid_at"),
-                    ),
-                    text=query,
-                    vector=given,
-                    model=model,
-                    limit=limit,
-                    since=time_argument(since, "since"),
-                    until=time_argument(until, "until"),
-                    conditions=conditions(filter, tags),
+
+        def asked(connection: Transaction) -> Query:
+            return Query(
+                scope=Scope(
+                    namespaces=tuple(memories.namespaces(connection, self._parts.vault, namespace)),
+                    as_of=time_argument(as_of, "as_of"),
+                    valid_at=time_argument(valid_at, "valid_at"),
                 ),
+                text=query,
+                vector=given,
+                model=model,
+                limit=limit,
+                since=time_argument(since, "since"),
+                until=time_argument(until, "until"),
+                conditions=conditions(filter, tags),
             )
+
+        with self._database.read() as connection:
+            found = self._searcher.search(connection, asked)
         return found if explain else [msgspec.structs.replace(one, why={}) for one in found]
 
     def context(self, query: str, *, namespace: str | None = None, budget: int = 1000) -> Context:
         """Recall, packed for a prompt: cited lines inside an envelope, in at most so many tokens.
 
         Args:
-            query, namespace: as for `recall`; ``budget``: tokens, estimated.
+            query, namespace: as for `recall`; ``budget``: tokens, estimated, 1 to 1,000,000.
         """
+        checked_count(budget, "budget", CONTEXT_BUDGET)
         found = self.recall(query, namespace=namespace, limit=_CONTEXT_CANDIDATES)
         return pack(found, budget, secrets.token_hex(8))
 
@@ -504,9 +518,7 @@ class Vault:
             namespace, tags, filter: as for `recall`; ``limit``: 1 to 1,000 a page.
             after: the `next` of the page before.
         """
-        if not 1 <= limit <= RECALL_LIMIT:
-            message = f"limit must be 1 to {RECALL_LIMIT}, not {limit}."
-            raise LimitError(message)
+        checked_count(limit, "limit", RECALL_LIMIT)
         with self._database.read() as connection:
             before = None
             if after is not None and (before := self._journal.find(connection, id_bytes(after))) is None:  # fmt: skip  # noqa: E501
@@ -515,7 +527,7 @@ class Vault:
             nums = memories.matching(
                 connection,
                 self._parts.vault,
-                self._namespace_numbers(connection, namespace),
+                memories.namespaces(connection, self._parts.vault, namespace),
                 conditions(filter, tags),
                 before=before,
                 limit=limit + 1,
@@ -579,19 +591,3 @@ class Vault:
     def catch_up(self, *, progress: Progress | None = None) -> int:
         """Embed every memory that waits for its vector; return how many there were."""
         return self._meaning.catch_up(progress)
-
-    # ------------------------------------------------------------------ scope
-
-    def _namespace_numbers(self, connection: Transaction, pattern: str | None) -> list[int]:
-        """Local numbers of the namespaces that a name or pattern stands for, sorted."""
-        rows = connection.execute(
-            "SELECT namespace, name FROM namespace WHERE vault = ? ORDER BY namespace",
-            (self._parts.vault,),
-        ).fetchall()
-        if pattern is None or pattern == "**":
-            return [number for number, _ in rows]
-        if pattern.endswith("/**"):
-            base = checked_namespace(pattern.removesuffix("/**"))
-            return [n for n, name in rows if name == base or name.startswith(base + "/")]
-        wanted = checked_namespace(pattern)
-        return [number for number, name in rows if name == wanted]

@@ -16,7 +16,7 @@ from haulout.errors import ConflictError, ErasedError, NotFoundError, OperationR
 from haulout.index import memories
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Entry, Journal, Stored
-from haulout.log.memory import Content, Memory, read_payload
+from haulout.log.memory import Content, Memory, read_payload, require_order
 from haulout.log.record import RecordType, canonical, id_text
 from haulout.vault.values import Receipt
 
@@ -118,22 +118,20 @@ def update(
     op_id: str | None,
 ) -> Written:
     """Append an update record: the memory's whole new content, the old one superseded."""
+    operation, earlier = _first_result(connection, journal, op_id, None)
+    if earlier is not None:
+        _require_same_update(connection, journal, earlier, memory_id, changes, op_id)
+        return Written(earlier.num, created=False)
     place, now = visible_place(connection, journal, memory_id)
     key = journal.stored(connection, place.memory).header
     namespace = journal.namespace_key(connection, key.namespace, key.epoch)
     newest = journal.keychain.newest(namespace.id) or namespace
-    if op_id is not None:
-        operation, earlier = _first_result(connection, journal, op_id, None)
-        if earlier is not None:
-            _require_same_update(connection, journal, earlier, memory_id, changes, op_id)
-            return Written(earlier.num, created=False)
-    else:
-        operation = b""
     old = content_of(connection, journal, now.num)
     fields = {name: getattr(old, name) for name in Content.__struct_fields__}
     if "text" in changes and "vector" not in changes:
         fields["vector"] = None  # it was the old text's
     content = Content(**(fields | changes))
+    require_order(content.valid_from, content.valid_until)
     payload = content.payload(of=memory_id, changes=sorted(changes))
     entry = journal.append(
         connection, RecordType.UPDATE, payload, namespace=newest, operation=operation
@@ -149,7 +147,7 @@ def _require_same_update(
     earlier: Stored,
     memory_id: bytes,
     changes: dict[str, Any],
-    op_id: str,
+    op_id: str | None,
 ) -> None:
     same = earlier.header.type == RecordType.UPDATE
     if same:
@@ -167,15 +165,25 @@ def forget(
     targets: Sequence[bytes],
     level: str,
     op_id: str | None,
+    request: bytes | None = None,
 ) -> Receipt:
-    """Append a forget record and take the memories out of view, or out of existence."""
-    payload = canonical({"targets": sorted(targets), "level": level})
+    """Append a forget record and take the memories out of view, or out of existence.
+
+    Args:
+        connection, journal, level, op_id: as their names say; ``targets``: the memories' IDs.
+        request: where a filter found the targets, the filter: a repetition finds others.
+    """
+    targets = sorted(set(targets))
+    fields: dict[str, Any] = {"targets": targets, "level": level}
+    if op_id is not None and request is not None:
+        fields["request"] = journal.keychain.request_mac(request)
     operation, earlier = _first_result(connection, journal, op_id, None)
     if earlier is not None:
-        if earlier.header.type != RecordType.FORGET or earlier.payload != payload:
+        if not _is_forget(earlier, fields):
             message = f"The operation ID {op_id!r} was used for another write."
             raise OperationReusedError(message)
         return _receipt(earlier.num, earlier.header.id, earlier.header.clock, earlier.payload)
+    payload = canonical(fields)
     places = [_place(connection, journal, target) for target in targets]
     entry = journal.append(connection, RecordType.FORGET, payload, operation=operation)
     for place in places:
@@ -186,6 +194,16 @@ def forget(
                 journal.destroy(connection, num)
             memories.erase(connection, journal.vault, place.memory, entry.num)
     return _receipt(*entry, payload)
+
+
+def _is_forget(stored: Stored, fields: dict[str, Any]) -> bool:
+    """Whether a record is the forget that these fields ask for."""
+    if stored.header.type != RecordType.FORGET:
+        return False
+    written: dict[str, Any] = cbor2.loads(stored.payload or b"\xa0")
+    asked = "level", "request" if "request" in fields else "targets"
+    same = all(written[name] == fields[name] for name in asked if name in written)
+    return same and ("request" in written) == ("request" in fields)
 
 
 def _receipt(_num: int, record_id: bytes, clock: int, payload: bytes | None) -> Receipt:
