@@ -14,6 +14,7 @@ from runner import DIMENSIONS, Corpus, Store, serve
 
 _BATCH = 500
 _PLACE = ("owner",)
+_FIELDS = ["text"]
 
 
 class LangGraph(Store):
@@ -24,7 +25,7 @@ class LangGraph(Store):
         self._asked = {text: n for n, text in enumerate(corpus.questions)}
         self._context = SqliteStore.from_conn_string(
             str(folder / "store.db"),
-            index={"dims": DIMENSIONS, "embed": self._embed, "fields": ["text"]},
+            index={"dims": DIMENSIONS, "embed": self._embed},
         )
         self._store = self._context.__enter__()
         self._store.setup()
@@ -38,12 +39,13 @@ class LangGraph(Store):
         ]
 
     def write(self, number: int) -> None:
-        self._store.put(_PLACE, str(number), {"text": self._corpus.texts[number]})
+        text = self._corpus.texts[number]
+        self._store.put(_PLACE, str(number), {"text": text}, index=_FIELDS)
 
     def fill(self, start: int, count: int) -> None:
         for first in range(start, start + count, _BATCH):
             self._store.batch(
-                PutOp(_PLACE, str(n), {"text": self._corpus.texts[n]})
+                PutOp(_PLACE, str(n), {"text": self._corpus.texts[n]}, index=_FIELDS)
                 for n in range(first, min(first + _BATCH, start + count))
             )
 

@@ -1,7 +1,9 @@
 """What of a memory is indexed: its own words, its date and speaker, and nothing else."""
 
+import time
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +77,14 @@ def test_the_kind_of_a_statement_is_kept_as_a_number():
     assert traits("Always cite the source.") == Trait.STATES_RULE == 2
     assert traits("From now on, tell me in June.") == 3
     assert traits("I love hiking with you.") == 0
+
+
+@pytest.mark.parametrize("unit", ["[", "? ", "I ", "1,000,", "a'", "x", "\u5317", "always "])
+def test_a_megabyte_of_anything_is_read_in_a_blink(unit):
+    text = unit * (1_048_576 // len(unit))
+    start = time.perf_counter()
+    passages(text), asking(text), traits(text)
+    assert time.perf_counter() - start < 1
 
 
 def test_an_ai_is_known_by_its_role():

@@ -48,7 +48,7 @@ def _run(arguments: list[str]) -> int:
         tell.plain(type(error).__name__, error.format_message())
         return exits.USAGE
     except (click.Abort, KeyboardInterrupt):
-        tell.plain("Interrupted", "Stopped.")
+        tell.stopped()
         return exits.INTERRUPTED
     except Exception as error:
         if os.environ.get("HAULOUT_TRACEBACK"):

@@ -34,7 +34,7 @@ def command(session: Session, file: Path, replace: bool) -> None:
 
     def show() -> None:
         what = screen.counted(done.records, "record")
-        screen.say(f"Sealed {what} in {screen.visible(done.path)} ({screen.size(done.bytes)}).")
-        screen.note(f"To open it anywhere: haulout restore {screen.visible(done.path)}")
+        screen.say(f"Sealed {what} in {screen.place(done.path)} ({screen.size(done.bytes)}).")
+        screen.note(f"To open it anywhere: haulout restore {screen.place(done.path)}")
 
     session.answer(done, show)

@@ -44,7 +44,7 @@ def command(session: Session, query: tuple[str, ...], namespace: str | None, bud
         if not packed.text:
             screen.note("Nothing was found.")
         elif screen.on_terminal():
-            screen.say(screen.visible(packed.text))
+            screen.paragraphs(packed.text)
             left = f", {packed.left_out:,} left out" if packed.left_out else ""
             lines = screen.counted(len(packed.citations), "memory")
             screen.note(f"About {packed.tokens:,} tokens; {lines}{left}.")

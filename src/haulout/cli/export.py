@@ -34,7 +34,7 @@ def command(session: Session, file: Path, replace: bool) -> None:
 
     def show() -> None:
         what = screen.counted(done.memories, "memory")
-        screen.say(f"Wrote {what} to {screen.visible(done.path)} ({screen.size(done.bytes)}).")
+        screen.say(f"Wrote {what} to {screen.place(done.path)} ({screen.size(done.bytes)}).")
         screen.say(f"SHA-256 {done.digest}", dim=True)
         screen.note("The file is not encrypted.")
 

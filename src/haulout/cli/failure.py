@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import click
 
-from haulout.cli.screen import coloured, visible
+from haulout.cli.screen import coloured, visible, wrapped
 from haulout.errors import HauloutError
+
+_INDENT = len("Error: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,13 @@ class Teller:
         path = error.ctx.command_path if error.ctx else "haulout"
         self.plain("UsageError", error.format_message(), f"See `{path} --help`.")
 
+    def stopped(self) -> None:
+        """Ctrl-C, or the end of what was to be typed."""
+        if self.json:
+            self.plain("Interrupted", "Stopped.")
+        else:
+            click.echo("Stopped.", err=True)
+
     def bug(self, error: Exception) -> None:
         """Something that Haulout did not foresee."""
         self.plain(
@@ -46,6 +55,8 @@ class Teller:
             return
         colour = coloured(sys.stderr)
         head = click.style("Error:", fg="red", bold=True) if colour else "Error:"
-        click.echo(f"{head} {visible(message)}", err=True, color=colour)
+        said = wrapped(visible(message), _INDENT, sys.stderr)
+        click.echo(f"{head} {said}", err=True, color=colour)
         if hint:
-            click.echo(f"       {visible(hint)}", err=True)
+            advice = wrapped(visible(hint), _INDENT, sys.stderr)
+            click.echo(f"{'':{_INDENT}}{advice}", err=True)

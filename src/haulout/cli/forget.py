@@ -92,10 +92,12 @@ def command(
                 return None
             _refuse_without_terminal(session)
             _preview(found, "would be forgotten")
+            if not found:
+                return None
             what = screen.counted(len(found), "memory")
-            if not found or not click.confirm(_QUESTIONS[level].format(what), err=True):
+            if not click.confirm(_QUESTIONS[level].format(what), err=True):
                 screen.note("Nothing was forgotten.")
-                return exits.FAILED if found else None
+                return exits.FAILED
             target = [memory.id for memory in found]  # what was shown, and no more
         with session.progress("Erasing"):
             receipt = session.run(

@@ -16,9 +16,9 @@ _ASKED = 2
 _COLUMNS = 4
 _PURPOSE = (
     "These 24 words are the recovery kit of this vault.",
-    "With them you open a backup of it on any machine; without them nobody does, and nobody",
-    "can give them to you again. Write them down in this order, keep them where only you look,",
-    "and tell them to no one. They are shown now and never again.",
+    "With them you open a backup of it on any machine. Without them nobody can,",
+    "and nobody can give them to you again. Write them down in this order, keep",
+    "them where only you look, and tell them to no one. They are shown this once.",
 )
 
 
@@ -78,10 +78,12 @@ def _print_kit(words: Sequence[str]) -> None:
 
 def _show_until_written_down(words: Sequence[str], folder: Path | None) -> None:
     """Show the words on a page of their own, which leaves nothing to scroll back to; then ask."""
-    console = screen.console()
+    console, wrong = screen.console(), False
     try:
         while True:
             with console.screen(hide_cursor=False):
+                if wrong:
+                    screen.say("That was another word. Here they are once more.\n", fg="yellow")
                 _print_kit(words)
                 click.prompt(
                     "Press Enter when they are written down",
@@ -91,12 +93,12 @@ def _show_until_written_down(words: Sequence[str], folder: Path | None) -> None:
                 )
             if _knows(words):
                 return
-            click.echo("That is not the word. Here they are again.\n")
+            wrong = True
     except click.Abort:
         click.echo("", err=True)
         screen.warn(
-            f"The vault in {folder} is made, but its words are not confirmed and will not be"
-            " shown again. If you do not have them, delete that folder and run `haulout init`."
+            f"The vault in {screen.place(folder)} is made, but its words are not confirmed and will"
+            " not be shown again. If you do not have them, delete it and run `haulout init`."
         )
         raise
 
@@ -113,7 +115,7 @@ def _knows(words: Sequence[str]) -> bool:
 def _tell(words: Sequence[str], folder: Path | None, *, shown: bool) -> None:
     if not shown:
         _print_kit(words)
-    screen.say(f"Your vault is in {screen.visible(str(folder))}.", fg="green")
+    screen.say(f"Your vault is in {screen.place(folder)}.", fg="green")
     screen.say("Try it:")
     for line in (
         'haulout remember "Ana is allergic to walnuts." --speaker Ana',

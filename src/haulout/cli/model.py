@@ -68,7 +68,7 @@ def install(session: Session, source: str, no_embed: bool) -> None:
             embedded = session.run(vault, CatchUp(), progress=report)
 
     def show() -> None:
-        screen.say(f"The model is in {screen.visible(str(folder.path))}.", fg="green")
+        screen.say(f"The model is in {screen.place(folder.path)}.", fg="green")
         if embedded:
             screen.say(f"Embedded {screen.counted(embedded, 'memory')}.")
         problem = models.status(session.folder() / "models")
@@ -96,7 +96,7 @@ def status(session: Session) -> None:
         screen.pairs(
             [
                 ("model", found.model or ""),
-                ("folder", screen.visible(str(found.folder.path)) if found.folder else ""),
+                ("folder", screen.place(found.folder.path) if found.folder else ""),
                 ("size", screen.size(found.size) if found.size else ""),
                 ("runtime", "installed" if found.runtime else "not installed"),
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +51,19 @@ _ENVIRONMENT = (
 )
 
 
+_HELP = """\
+Memory for your agents: encrypted, on your disk, yours.
+
+\b
+Begin with:
+  haulout init
+  haulout remember "Ana is allergic to walnuts." --speaker Ana
+  haulout recall "what can't Ana eat?"
+
+Each verb has its own help: `haulout recall --help`.
+"""
+
+
 class Program(click.Group):
     """The verbs. Listing them loads none."""
 
@@ -63,6 +77,16 @@ class Program(click.Group):
             return None
         module = import_module(f"haulout.cli.{_MODULES.get(cmd_name, cmd_name)}")
         return module.command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or name one that is spelled alike."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            alike = get_close_matches(args[0], self.list_commands(ctx), 1)
+            mean = f" Did you mean {alike[0]}?" if alike else ""
+            ctx.fail(f"There is no command {args[0]!r}.{mean}")
+        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write verbs first, then options, environment and exit codes."""
@@ -81,7 +105,7 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: An
         context.exit()
 
 
-@click.group(cls=Program, params=shared_options())
+@click.group(cls=Program, params=shared_options(), help=_HELP)
 @click.option(
     "--version",
     is_flag=True,
@@ -92,14 +116,4 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: An
 )
 @click.pass_context
 def program(context: click.Context) -> None:
-    r"""Memory for your agents: encrypted, on your disk, yours.
-
-    \b
-    Begin with:
-      haulout init
-      haulout remember "Ana is allergic to walnuts." --speaker Ana
-      haulout recall "what can't Ana eat?"
-
-    Each verb has its own help: `haulout recall --help`.
-    """
     context.ensure_object(Session)

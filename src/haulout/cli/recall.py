@@ -73,8 +73,8 @@ def command(
     operation = Recall(query=words, as_of=as_of, filter=conditions, explain=explain, **rest)
     with session.opened() as vault:
         found = session.run(vault, operation)
-        if words and session.recalls_by_words_alone():
-            session.note("Recalled by words alone; `haulout model install` adds meaning.")
+    if words and session.lacks_model():
+        session.suggest("Recalled by words alone; `haulout model install` adds meaning.")
     session.answer(found, lambda: _show(found, explain=explain))
 
 
@@ -83,27 +83,23 @@ def _show(found: list[Recalled], *, explain: bool) -> None:
         screen.note("Nothing was found.")
         return
     home = {item.memory.namespace for item in found} == {"default"} and screen.on_terminal()
-    columns, rows = list(_COLUMNS), list[list[str]]()
-    for rank, item in enumerate(found, 1):
-        memory = item.memory
-        rows.append(
-            [
-                str(rank),
-                screen.day(screen.when(memory)),
-                memory.speaker or "",
-                "" if home else memory.namespace,
-                memory.text,
-                memory.id,
-            ]
+    rows = [
+        (
+            str(rank),
+            screen.day(screen.when(item.memory)),
+            item.memory.speaker or "",
+            "" if home else item.memory.namespace,
+            item.memory.text,
+            item.memory.id,
         )
-        if explain and screen.on_terminal():
-            rows[-1][4] += "\n" + _sum(item, " + ")
-        elif explain:
-            rows[-1].append(_sum(item, " "))
-    screen.table(columns, rows, airy=True)
+        for rank, item in enumerate(found, 1)
+    ]
+    screen.table(_COLUMNS, rows, below=[_sum(item) for item in found] if explain else (), airy=True)
 
 
-def _sum(item: Recalled, between: str) -> str:
-    """`2.31 = words 1.90 + neighbours 0.41`."""
-    addends = between.join(f"{name} {value:.3f}" for name, value in item.why.items())
-    return f"{item.score:.3f} = {addends}"
+def _sum(item: Recalled) -> str:
+    """`1.31 = words 1.60 + neighbours 0.41 - short 0.70`."""
+    addends = "".join(
+        f" {'-' if value < 0 else '+'} {name} {abs(value):.3f}" for name, value in item.why.items()
+    )
+    return f"{item.score:.3f} ={addends.removeprefix(' +')}"

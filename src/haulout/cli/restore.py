@@ -55,7 +55,7 @@ def command(session: Session, file: Path, kit_file: BinaryIO | None, passphrase:
 
     def show() -> None:
         what = screen.counted(stats.memories, "memory")
-        screen.say(f"Restored {what} to {screen.visible(str(vault.path))}.")
+        screen.say(f"Restored {what} to {screen.place(vault.path)}.")
 
     session.answer(answer, show)
 

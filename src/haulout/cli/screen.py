@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import click
@@ -93,6 +96,13 @@ def when(memory: Memory) -> datetime:
     return memory.occurred_at or memory.recorded_at
 
 
+def place(path: object) -> str:
+    """A path as people write it, with `~` for their home."""
+    text, home = str(path), str(Path.home())
+    inside = home != os.sep and (text == home or text.startswith(home + os.sep))
+    return visible(f"~{text[len(home) :]}" if inside else text)
+
+
 def size(count: int) -> str:
     """Bytes for a person."""
     amount, unit = float(count), "bytes"
@@ -126,6 +136,25 @@ def say(words: str, **style: Any) -> None:
     click.echo(click.style(words, **style) if colour and style else words, color=colour)
 
 
+def paragraphs(text: str) -> None:
+    """Print someone's words, wrapped between words on a terminal."""
+    if not sys.stdout.isatty():
+        click.echo(visible(text))
+        return
+    from rich.text import Text
+
+    console().print(Text(visible(text)))
+
+
+def wrapped(words: str, indent: int, stream: TextIO) -> str:
+    """Words that begin at a column, wrapped to it on a terminal."""
+    if not stream.isatty():
+        return words
+    width = max(shutil.get_terminal_size().columns - indent, 20)
+    lines = textwrap.wrap(words, width, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':{indent}}".join(lines)
+
+
 def note(words: str) -> None:
     """Print a line beside the answer, dim, on standard error."""
     colour = coloured(sys.stderr)
@@ -136,7 +165,7 @@ def warn(words: str) -> None:
     """Print a warning on standard error."""
     colour = coloured(sys.stderr)
     head = click.style("Warning:", fg="yellow", bold=True) if colour else "Warning:"
-    click.echo(f"{head} {visible(words)}", err=True, color=colour)
+    click.echo(f"{head} {wrapped(visible(words), 9, sys.stderr)}", err=True, color=colour)
 
 
 def write_json(value: object) -> None:
@@ -172,12 +201,24 @@ class Column:
     right: bool = False
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, airy: bool = False) -> None:
-    """Print a table: aligned and wrapped on a terminal, tab-separated lines in a pipe."""
+def table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    below: Sequence[str] = (),
+    airy: bool = False,
+) -> None:
+    """Print a table: aligned and wrapped on a terminal, tab-separated lines in a pipe.
+
+    Args:
+        columns, rows: the cells, as they are.
+        below: for each row what stands dim below its words; in a pipe one more field.
+        airy: an empty line between rows.
+    """
     held = list(rows)
     if not sys.stdout.isatty():
-        for row in held:
-            click.echo("\t".join(one_line(cell) for cell in row))
+        for n, row in enumerate(held):
+            click.echo("\t".join(one_line(cell) for cell in (*row, *below[n : n + 1])))
         return
     from rich.table import Table
     from rich.text import Text
@@ -193,12 +234,16 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, airy: boo
             style=column.style,
             ratio=1 if column.wraps else None,
             max_width=column.most,
-            no_wrap=column.cut or not column.wraps,
+            no_wrap=not column.wraps,
             justify="right" if column.right else "left",
-            overflow="ellipsis" if column.cut or not column.wraps else "fold",
+            overflow="fold" if column.wraps and not column.cut else "ellipsis",
         )
-    for row in held:
-        shown.add_row(*(Text(_cell(columns[n], row[n])) for n in used))
+    for row, words in zip(held, below or [""] * len(held), strict=True):
+        cells = [Text(_cell(columns[n], row[n]), no_wrap=columns[n].cut or None) for n in used]
+        for n, cell in zip(used, cells, strict=True):
+            if columns[n].wraps and words:
+                cell.append(f"\n{visible(words)}", "dim")
+        shown.add_row(*cells)
     console().print(shown)
 
 
@@ -211,7 +256,7 @@ def _cell(column: Column, text: str) -> str:
 def memory(found: Memory) -> None:
     """Print one memory: its words, then all that is known of it."""
     if on_terminal():
-        say(visible(found.text))
+        paragraphs(found.text)
         say("")
     rows = [] if on_terminal() else [("text", found.text)]
     rows += [
@@ -286,8 +331,10 @@ def progress(words: str, *, unit: str, keep: bool, quiet: bool) -> Generator[Rep
 
     with bar:
         yield report
-        if keep and last:  # a total that was never known is known now
+        if last:  # a total that was never known is known now
             bar.update(task, completed=last, total=last)
+        else:  # there was nothing to do: no bar is left to tell of it
+            bar.live.transient = True
 
 
 def _told(done: int, total: int | None, unit: str) -> str:

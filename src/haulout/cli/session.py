@@ -77,13 +77,11 @@ class Session:
             return open_embedder(setting, None, key=key) or setting
         return setting
 
-    def recalls_by_words_alone(self) -> bool:
-        """Whether no model is there to recall by meaning."""
+    def lacks_model(self) -> bool:
+        """Whether recall is by words alone because no model is installed."""
         from haulout.index.models import open_embedder
 
-        setting = self.embedder()
-        models = self.folder() / "models"
-        return isinstance(setting, str) and open_embedder(setting, models) is None
+        return self.embedder() == "auto" and not open_embedder("auto", self.folder() / "models")
 
     def _unlocked(self, open_vault: Callable[[str | None], _Opened]) -> _Opened:
         given = os.environ.get("HAULOUT_PASSPHRASE")
@@ -142,8 +140,13 @@ class Session:
             show()
 
     def note(self, words: str) -> None:
-        """Say something beside the answer, to a person only."""
+        """Say how something given was understood."""
         if not self.json:
+            screen.note(words)
+
+    def suggest(self, words: str) -> None:
+        """Say what else could be done, to a person at a terminal only."""
+        if not self.json and sys.stderr.isatty():
             screen.note(words)
 
     def progress(self, words: str, *, unit: str = "", keep: bool = False) -> screen.ProgressContext:

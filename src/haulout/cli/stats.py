@@ -23,7 +23,7 @@ def command(session: Session) -> None:
         waiting = f", {stats.waiting:,} waiting" if stats.waiting else ""
         screen.pairs(
             [
-                ("vault", stats.path or "in memory"),
+                ("vault", screen.place(stats.path)),
                 ("memories", f"{stats.memories:,}{versions}"),
                 ("newest", screen.minute(stats.newest)),
                 ("records", f"{stats.records:,}"),

@@ -1,6 +1,8 @@
-"""The device's key file: the 32-byte device secret, plain or under a passphrase.
+r"""The device's key file: the 32-byte device secret, plain or under a passphrase.
 
-    {"v": 1, "vault": ..., "protection": "file", "secret": ..., "digest": ...}
+    "haulout device key\n" || SHA-256 of body || body, which is canonical CBOR of one of
+
+    {"v": 1, "vault": ..., "protection": "file", "secret": ...}
     {"v": 1, "vault": ..., "protection": "passphrase",
      "salt": ..., "t": ..., "m": ..., "sealed": ...}
 
@@ -19,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from haulout.crypto.keys import KEY_BYTES, Entropy
+from haulout.crypto.keys import ID_BYTES, KEY_BYTES, Entropy
 from haulout.errors import DamagedError, VaultLockedError, VaultVersionError
 
 KEYFILE_VERSION = 1
@@ -27,7 +29,11 @@ _MAGIC = b"haulout device key\n"
 _PASSES = 3
 _MEMORY_KIB = 64 * 1024
 _LANES = 4
+_SALT_BYTES = 16
+_LEAST_MEMORY_KIB = 8 * _LANES  # Argon2's own least
 _MOST_MEMORY_KIB = 1024 * 1024
+_MOST_PASSES = 64
+_SEALED_BYTES = KEY_BYTES + 16
 
 
 def _stretch(passphrase: str, salt: bytes, passes: int, memory_kib: int) -> bytes:
@@ -45,7 +51,7 @@ def encode_keyfile(
     if passphrase is None:
         fields |= {"protection": "file", "secret": secret}
     else:
-        salt = entropy(16)
+        salt = entropy(_SALT_BYTES)
         key = _stretch(passphrase, salt, _PASSES, _MEMORY_KIB)
         sealed = ChaCha20Poly1305(key).encrypt(bytes(12), secret, vault_id)
         fields |= {"protection": "passphrase", "salt": salt, "t": _PASSES, "m": _MEMORY_KIB}
@@ -66,18 +72,12 @@ def decode_keyfile(data: bytes, *, passphrase: str | None, name: str) -> tuple[b
     if not data.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
         message = f"The key file {name} is damaged."
         raise DamagedError(message, hint="Restore a backup with the 24 words of the kit.")
-    fields = cast("dict[str, Any]", cbor2.loads(body))
-    if fields["v"] != KEYFILE_VERSION:
-        message = f"The key file {name} has version {fields['v']}."
-        raise VaultVersionError(message)
+    fields = _read(body, name)
     if fields["protection"] == "file":
         return fields["secret"], fields["vault"]
     if passphrase is None:
         message = f"The key file {name} is protected by a passphrase."
         raise VaultLockedError(message, hint="Give the passphrase (the command line asks for it).")
-    if fields["m"] > _MOST_MEMORY_KIB:
-        message = f"The key file {name} asks for {fields['m']} KiB of memory; that is not ours."
-        raise DamagedError(message)
     key = _stretch(passphrase, fields["salt"], fields["t"], fields["m"])
     try:
         secret = ChaCha20Poly1305(key).decrypt(bytes(12), fields["sealed"], fields["vault"])
@@ -85,3 +85,29 @@ def decode_keyfile(data: bytes, *, passphrase: str | None, name: str) -> tuple[b
         message = "The passphrase is wrong."
         raise VaultLockedError(message, hint="Try again; the vault was not changed.") from error
     return secret, fields["vault"]
+
+
+def _read(body: bytes, name: str) -> dict[str, Any]:
+    """A key file's fields, each of the form that `encode_keyfile` gives it."""
+    try:
+        fields = cast("dict[str, Any]", cbor2.loads(body))
+        if fields["v"] != KEYFILE_VERSION:
+            message = f"The key file {name} has version {fields['v']}."
+            raise VaultVersionError(message)
+        lengths = {"vault": ID_BYTES}
+        if fields["protection"] == "file":
+            lengths["secret"] = KEY_BYTES
+        else:
+            lengths |= {"salt": _SALT_BYTES, "sealed": _SEALED_BYTES}
+            ours = fields["protection"] == "passphrase" and 1 <= fields["t"] <= _MOST_PASSES
+            if not ours or not _LEAST_MEMORY_KIB <= fields["m"] <= _MOST_MEMORY_KIB:
+                raise ValueError(name)  # a file that asks for hours or terabytes is none of ours
+        if any(type(fields[field]) is not bytes for field in lengths):
+            raise TypeError(name)
+        if any(len(fields[field]) != length for field, length in lengths.items()):
+            raise ValueError(name)
+    except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
+        message = f"The key file {name} does not have the form of docs/spec/keys.md."
+        hint = "Restore a backup with the 24 words of the kit."
+        raise DamagedError(message, hint=hint) from error
+    return fields

@@ -10,6 +10,7 @@ deleted; see docs/adr/0003 for what it leaves behind and what `Database.scrub` d
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -53,8 +54,6 @@ def connect(
             connection.execute("PRAGMA cipher='chacha20'").fetchall()
             connection.execute(f"PRAGMA key='raw:{key.hex()}'").fetchall()
         connection.set_busy_timeout(_BUSY_MS)
-        # A file that does not open is left as it is: closing must not move and delete its log.
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
@@ -68,12 +67,25 @@ def connect(
             f"cache_size=-{_CACHE_KIB}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     except apsw.NotADBError as error:
-        connection.close()
+        close(connection, untouched=True)
         message = f"The key does not open {name}, or its first page is damaged."
         raise VaultLockedError(message, hint="Check the key file and passphrase.") from error
     except apsw.Error as error:
-        connection.close()
+        close(connection, untouched=True)
         raise translate(error, name) from error
     return connection
+
+
+def close(connection: apsw.Connection, *, untouched: bool = False) -> None:
+    """Close a connection; the last one of a file moves its write-ahead log into it first.
+
+    Where that fails the log stays, and the next opening replays it.
+
+    Args:
+        connection: what `connect` returned.
+        untouched: leave file and log as they are, for the next opening to recover from.
+    """
+    with suppress(apsw.Error):
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(untouched))
+        connection.close(True)  # noqa: FBT003 - with statements whose rows were left unread

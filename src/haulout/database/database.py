@@ -32,7 +32,7 @@ from typing import Any, NamedTuple, cast
 
 import apsw
 
-from haulout.database.connection import connect
+from haulout.database.connection import close, connect
 from haulout.database.failures import translate, translated
 from haulout.database.lock import WriterLock
 from haulout.database.schema import migrate
@@ -106,7 +106,7 @@ class Database:
                     connection.set_wal_hook(self._note_log_pages)
         except BaseException:
             if connection:
-                _close_untouched(connection)
+                close(connection, untouched=True)
             if self._lock:
                 self._lock.close()
             raise
@@ -276,7 +276,10 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                self._pool.put(connection)
+                if connection.txn_state() == apsw.SQLITE_TXN_NONE:
+                    self._pool.put(connection)
+                else:  # rows left unread would hold this moment, and the log's pages, for good
+                    close(connection)
 
     def _take(self) -> apsw.Connection:
         try:
@@ -318,7 +321,7 @@ class Database:
                 raise self._failed(error) from error
             finally:
                 if not self._shared:
-                    connection.close()
+                    close(connection)
 
     def integrity(self) -> list[str]:
         """SQLite's own findings about the file; empty when it is sound."""
@@ -348,7 +351,7 @@ class Database:
                     # Closing would do this, too, but would not tell of a full disk.
                     copy.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             finally:
-                copy.close()
+                close(copy)
 
     def close(self) -> None:
         """Finish the waiting writes and give everything back. Closing twice is fine."""
@@ -359,20 +362,9 @@ class Database:
             self._jobs.put(None)
         if os.getpid() == self._pid:
             self._thread.join()
+        untouched = self._failure is not None  # then the next opening finds what the disk holds
         while not self._pool.empty():
-            self._give_back(self._pool.get())
-        self._give_back(self._connection)
+            close(self._pool.get(), untouched=untouched)
+        close(self._connection, untouched=untouched)
         if self._lock:
             self._lock.close()
-
-    def _give_back(self, connection: apsw.Connection) -> None:
-        if self._failure:
-            _close_untouched(connection)  # the next opening recovers from what the disk holds
-        else:
-            connection.close()
-
-
-def _close_untouched(connection: apsw.Connection) -> None:
-    """Close without the checkpoint that would move, then delete, the write-ahead log."""
-    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-    connection.close()

@@ -20,6 +20,8 @@ PASSAGE_PIECES: Final = 180
 PASSAGES_KEPT: Final = 16
 """A text of more than about 2,000 words is embedded by its beginning; words find the rest."""
 
+_LOOKED_AT: Final = 32_768  # characters: more than the passages kept hold; a text may have 1 MiB
+
 _WORD: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
 _PIECE_LETTERS: Final = 5.5  # letters to one word piece, a little too few: passages stay short
 _FULL_WIDTH: Final = "\u3002\uff01\uff1f"  # stop, exclamation, question: no space follows them
@@ -31,7 +33,7 @@ _OF_ASKER: Final = re.compile(
     r"\b(?:i|my|mine|me|we|our|i['\u2019]\w+|we['\u2019]\w+)\b", re.IGNORECASE
 )
 _UNSPACED: Final = "\u0e00"  # from Thai on, scripts have about one piece a character
-_ANNOTATION: Final = re.compile(r"\[[^\]]*\]")
+_ANNOTATION: Final = re.compile(r"\[[^\[\]]*\]")
 _ASSISTANTS: Final = frozenset({"assistant", "ai", "agent", "bot", "model", "system", "tool"})
 
 
@@ -44,8 +46,9 @@ class Trait(IntFlag):
 
 def traits(text: str) -> Trait:
     """The kinds of statement found in a text."""
-    time = Trait.TELLS_TIME if tells_time(text) else Trait(0)
-    return time | (Trait.STATES_RULE if states_rule(text) else Trait(0))
+    looked_at = text[:_LOOKED_AT]
+    time = Trait.TELLS_TIME if tells_time(looked_at) else Trait(0)
+    return time | (Trait.STATES_RULE if states_rule(looked_at) else Trait(0))
 
 
 def word_form(text: str, occurred_at: datetime | None) -> str:
@@ -59,7 +62,7 @@ def passages(
     """The texts to embed: one for a short memory, several for a long one."""
     day = f"[{spoken_day(occurred_at)}] " if occurred_at is not None else ""
     said = f"{day}{speaker}: " if speaker else day
-    return [said + part for part in _parts(text)[:PASSAGES_KEPT]]
+    return [said + part for part in _parts(text[:_LOOKED_AT])[:PASSAGES_KEPT]]
 
 
 def asking(text: str) -> float:
@@ -69,7 +72,8 @@ def asking(text: str) -> float:
     Oslo?" does. An annotation in brackets is not part of what was said.
     """
     asked = total = 0
-    for sentence in map(str.strip, _SENTENCE.findall(_ANNOTATION.sub("", text))):
+    said = _ANNOTATION.sub("", text[:_LOOKED_AT])
+    for sentence in map(str.strip, _SENTENCE.findall(said)):
         total += len(sentence)
         if sentence.endswith(_QUESTION_ENDS) and not _OF_ASKER.search(sentence):
             asked += len(sentence)

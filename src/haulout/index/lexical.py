@@ -10,7 +10,7 @@ stood in one memory alone leaves no row behind.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -67,23 +67,46 @@ def add(
 
 def seal_if_due(connection: Transaction, vault: int, namespace: int) -> None:
     """Seal a namespace's fresh rows into blocks when there are enough of them."""
+    (waiting,) = connection.execute(
+        "SELECT count(*) FROM fresh WHERE namespace = ?", (namespace,)
+    ).fetchone()
+    if waiting < SEAL_AT:
+        return
     rows = connection.execute(
         "SELECT num, terms FROM fresh WHERE namespace = ? ORDER BY num", (namespace,)
     ).fetchall()
-    if len(rows) < SEAL_AT:
-        return
-    gathered: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for num, terms in rows:
-        for term, count in _decode(terms).items():
-            gathered[term].append((num, count))
-    blocks: list[tuple[int, int, str, int, bytes]] = []
-    for term, entries in gathered.items():
-        nums = np.array([num for num, _ in entries], np.int64)
-        counts = np.array([count for _, count in entries], np.uint16)
-        blocks.append((vault, namespace, term, entries[0][0], _pack(nums, counts)))
-    connection.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?)", blocks)
+    connection.executemany(
+        "INSERT INTO posting VALUES (?, ?, ?, ?, ?)",
+        [(vault, namespace, *block) for block in _blocks(rows)],
+    )
     connection.execute("DELETE FROM fresh WHERE namespace = ?", (namespace,))
     touch(connection, vault, namespace)
+
+
+def _blocks(rows: Sequence[tuple[int, bytes]]) -> list[tuple[str, int, bytes]]:
+    """Fresh rows in the order of their nums as blocks: (term, first num, entries), by term.
+
+    All terms at once: 20 ms for 1,024 short memories, where term by term took 40.
+    """
+    decoded = [_decode(terms) for _, terms in rows]
+    # In the order of the table, so that each of its pages is met once.
+    terms = sorted({term for counts in decoded for term in counts})
+    places = {term: place for place, term in enumerate(terms)}
+    of = np.array([places[term] for counts in decoded for term in counts], np.int64)
+    order = np.argsort(of, kind="stable")
+    every = np.repeat([num for num, _ in rows], [len(counts) for counts in decoded])[order]
+    often = np.array([n for counts in decoded for n in counts.values()], np.uint16)[order]
+    ends = np.cumsum(np.bincount(of))
+    starts = np.append(0, ends[:-1])
+    firsts = every[starts]
+    offsets = (every - np.repeat(firsts, ends - starts)).astype("<u4").tobytes()
+    counted = often.astype("<u2").tobytes()
+    return [
+        (term, first, offsets[4 * start : 4 * end] + counted[2 * start : 2 * end])
+        for term, first, start, end in zip(
+            terms, firsts.tolist(), starts.tolist(), ends.tolist(), strict=True
+        )
+    ]
 
 
 def remove(

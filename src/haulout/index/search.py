@@ -20,13 +20,14 @@ from haulout.index import memories
 from haulout.index.columns import ColumnCache, Scope, View
 from haulout.index.embed import unit_rows
 from haulout.index.lexical import PostingCache
-from haulout.index.rank import Columns, Postings, Question, rank
+from haulout.index.rank import Columns, Postings, Question, Ranking, rank
 from haulout.index.vectors import VectorCache, caller_model
-from haulout.language.mentions import about_asker, name_terms
+from haulout.language.mentions import about_asker
 from haulout.language.tokens import analyze
 from haulout.log.memory import Memory
 
 Floats = NDArray[np.float32]
+_EVIDENCE = ("words", "words around")
 _MOST_TERMS = 64
 """Different terms of a question that are looked up; a pasted page is no better a question."""
 
@@ -101,7 +102,10 @@ class Searcher:
         if allowed is not None and not allowed.any():
             return []
         columns, question, rows_kept = _restricted(view.columns, question, allowed)
-        ranking = rank(columns, question, query.limit)
+        if query.text is None and query.vector is None:
+            ranking = _newest(columns, query.limit)
+        else:
+            ranking = _with_evidence(rank(columns, question, query.limit), question)
         rows = ranking.rows if rows_kept is None else rows_kept[ranking.rows]
         nums = [int(num) for num in view.nums[rows]]
         return [
@@ -111,7 +115,7 @@ class Searcher:
 
     def _question(self, connection: Transaction, view: View, query: Query) -> Question:
         terms = list(dict.fromkeys(analyze(query.text)))[:_MOST_TERMS] if query.text else []
-        speakers = name_terms(self._columns.speaker_names) if terms else {}
+        speakers = self._columns.speaker_terms() if terms else {}
         postings: list[Postings] = []
         for term in terms:
             nums, counts = self._postings.postings(
@@ -159,6 +163,31 @@ class Searcher:
             met[[num for num in nums if num < len(met)]] = True
             allowed &= met[view.nums]
         return allowed
+
+
+def _newest(columns: Columns, limit: int) -> Ranking:
+    """What happened last, where nothing was asked."""
+    rows = np.lexsort((np.arange(len(columns)), columns.occurred_at))[::-1][:limit]
+    return Ranking(rows.astype(np.int64), np.zeros(len(rows)))
+
+
+def _with_evidence(ranking: Ranking, question: Question) -> Ranking:
+    """Without vectors, only what shares a word with the question, itself or nearby.
+
+    Vectors give every memory some nearness; words alone give the others none at all, and what
+    is left of their scores is what was known of them before anything was asked.
+    """
+    if question.similarity is not None:
+        return ranking
+    found = np.zeros(len(ranking.rows), np.bool_)
+    for name in _EVIDENCE:
+        if name in ranking.addends:
+            found |= ranking.addends[name] > 0
+    return Ranking(
+        ranking.rows[found],
+        ranking.scores[found],
+        {name: addend[found] for name, addend in ranking.addends.items()},
+    )
 
 
 def _restricted(

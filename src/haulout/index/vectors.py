@@ -177,7 +177,8 @@ class VectorCache:
             room = needed + needed // 2 if self._used else needed
             matrix = np.empty((room, fresh.shape[1]), np.float32)
             nums = np.empty(room, np.int64)
-            matrix[: self._used], nums[: self._used] = self._matrix[: self._used], self.nums
+            if self._used:  # the empty matrix of a new cache has no width yet
+                matrix[: self._used], nums[: self._used] = self._matrix[: self._used], self.nums
             self._matrix, self._nums = matrix, nums
         self._matrix[self._used : needed] = fresh
         self._nums[self._used : needed] = [row[1] for row in rows]

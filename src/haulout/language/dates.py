@@ -19,6 +19,9 @@ _WEEKDAYS: Final = ("mon", "tues", "wednes", "thurs", "fri", "satur", "sun")
 _NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
+_LOOKED_AT: Final = 4_096  # characters of a question: a pasted page names no time at its end
+
+
 class Period(NamedTuple):
     """A stretch of time: from ``start`` to just before ``end``."""
 
@@ -61,7 +64,7 @@ def read_period(text: str, now: datetime) -> Period | None:
     A month or a day without a year is the latest one that has begun by ``now``. Dates that do
     not exist are no dates. The period has the time zone of ``now``.
     """
-    folded = text.lower()
+    folded = text[:_LOOKED_AT].lower()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for pattern, read in _READERS:
         for match in pattern.finditer(folded):

@@ -269,7 +269,7 @@ def read_payload(payload: bytes) -> tuple[Content, dict[str, Any]]:
         names = Content.__struct_fields__
         content = {name: fields.pop(name) for name in names if name in fields}
         return msgspec.convert(content, Content, builtin_types=(bytes,)), fields
-    except (cbor2.CBORDecodeError, msgspec.ValidationError, ValueError, AttributeError) as error:
+    except (cbor2.CBORError, TypeError, ValueError, AttributeError) as error:
         message = f"A memory's payload cannot be read ({error})."
         raise DamagedError(message) from error
 

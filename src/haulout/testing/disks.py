@@ -86,19 +86,20 @@ class RecordingDisk(Disk):
     """Keeps every call that changes something, in order, with its data.
 
     Args:
-        syncs: False makes a disk whose syncs do nothing: the control of a power-cut test.
+        lies_about: tells the paths whose syncs this disk answers without doing them; the
+            control of a power-cut test.
     """
 
-    def __init__(self, *, syncs: bool = True) -> None:
+    def __init__(self, lies_about: Callable[[str], bool] = lambda _path: False) -> None:
         self.events: list[Call | Mark] = []
-        self._syncs = syncs
+        self._lies_about = lies_about
 
     def after(self, call: Call) -> None:
         """Keep it, unless it changed nothing."""
-        if call.kind == "sync" and not self._syncs:
+        if call.kind == "sync" and self._lies_about(call.path):
             return
         if call.kind != "open" or call.creates:
-            self.events.append(call._replace(durable=call.durable and self._syncs))
+            self.events.append(call)
 
     def mark(self, value: Any) -> None:
         """Note something between two calls."""

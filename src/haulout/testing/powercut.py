@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from haulout.testing.disks import Call, Mark
 
 SECTOR_BYTES = 512
+_FATES = ("nothing", "everything", *["some"] * 4, *["first"] * 3)
 _TORN = 0.2
 _SIZE_WITHOUT_DATA = 0.2
 
@@ -80,7 +81,7 @@ class _Body:
 
 def _surviving(pending: Sequence[Call], random: Random) -> list[Call]:
     """The unsynced changes that reached the disk, whole or torn."""
-    match random.choice(("nothing", "everything", "some", "some", "first", "first")):
+    match random.choice(_FATES):
         case "nothing":
             return []
         case "everything":

@@ -150,7 +150,7 @@ def _unpack(file: Path, start: int, key: bytes, folder: Path, device: DeviceKeys
 def _rekey(source: Path, key: bytes, target: Path, new_key: bytes, name: str) -> None:
     try:
         old = connect(source, key)
-    except VaultLockedError as error:
+    except (DamagedError, VaultLockedError) as error:
         message = f"The database inside {name} is damaged."
         raise DamagedError(message, hint="Use another copy of the backup.") from error
     try:

@@ -32,6 +32,7 @@ from haulout.database.database import Database
 from haulout.database.transaction import Transaction
 from haulout.errors import (
     DamagedError,
+    StorageError,
     VaultExistsError,
     VaultMissingError,
     VaultVersionError,
@@ -181,7 +182,12 @@ def write_keyfile(
 def write_mark(folder: Path, vault_id: bytes) -> None:
     """Write the file that makes a folder a vault: the last step of making one."""
     mark = {"format": FORMAT, "vault": vault_id.hex()}
-    write_file(folder / MARK, (json.dumps(mark) + "\n").encode())
+    try:
+        write_file(folder / MARK, (json.dumps(mark) + "\n").encode())
+    except StorageError:
+        with suppress(OSError):  # it may stand already: then the vault could not be made again
+            (folder / MARK).unlink(missing_ok=True)
+        raise
     clear_unfinished(folder)
 
 
