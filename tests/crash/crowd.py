@@ -8,14 +8,13 @@ what the other has just remembered.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from crash.processes import child
 from crash.story import every_text
@@ -93,9 +92,7 @@ def play(place: Path, *, writers: int, readers: int, seconds: float) -> Crowd:
     folder, crowd = place / "vault", Crowd(seconds)
     Vault.create(folder, embedder="none")[0].close()
     with ExitStack() as stack:
-        writing = [
-            stack.enter_context(child(_write, folder, f"w{n}"))[1] for n in range(writers)
-        ]
+        writing = [stack.enter_context(child(_write, folder, f"w{n}"))[1] for n in range(writers)]
         reading = [stack.enter_context(child(_read, folder, f"w{n}"))[1] for n in range(readers)]
         for connection in (*writing, *reading):
             assert connection.recv() == "ready"
@@ -145,18 +142,33 @@ def answers(place: Path, rounds: int) -> int:
     with child(_answer, folder, "ping") as (_, ping), child(_answer, folder, "pong") as (_, pong):
         assert {ping.recv(), pong.recv()} == {"ready"}
         word, recalled = "begin", 0
-        for number, connection in enumerate(_alternately(ping, pong)):
+        for number in range(rounds + 1):
+            connection = (ping, pong)[number % 2]
             connection.send(word)
             word = connection.recv()
-            if word is None or number == rounds:
+            if word is None:
                 break
             recalled = number
-        recalled += word is not None
         for connection in (ping, pong):
             connection.send(None)
     return recalled
 
 
-def _alternately(*connections: Connection) -> Iterator[Any]:
-    while True:
-        yield from connections
+# ---------------------------------------------------------------------- forking
+
+
+def fork(connection: Connection, folder: Path) -> None:
+    """Fork with a vault open, send what the new process meets, and go on in the old one."""
+    with Vault.open(folder, embedder="none") as vault:
+        vault.recall("walrus")
+        forked = os.fork()
+        if forked == 0:
+            for attempt in (lambda: vault.remember("twice"), lambda: vault.recall("walrus")):
+                try:
+                    attempt()
+                    connection.send("nothing was refused")
+                except HauloutError as error:
+                    connection.send(f"{type(error).__name__}: {error}")
+            os._exit(0)
+        os.waitpid(forked, 0)
+        connection.send(vault.remember("after the fork").text)

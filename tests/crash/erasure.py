@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from unittest.mock import patch
 
 import apsw
@@ -66,7 +66,7 @@ class Residue:
     hits: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
-    def __iadd__(self, other: Residue) -> Residue:
+    def __iadd__(self, other: Residue) -> Self:
         self.trials += other.trials
         self.pending += other.pending
         self.cleared += other.cleared
@@ -117,6 +117,7 @@ def _traces(vault: Vault, token: str, nums: set[int]) -> dict[str, list[bytes]]:
     (stem,) = analyze(token)
     numbers = ",".join(map(str, sorted(nums)))
     with vault._database.read() as connection:
+
         def column(sql: str) -> list[bytes]:
             return [row[0][:40] for row in connection.execute(sql)]
 

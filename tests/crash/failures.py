@@ -169,9 +169,7 @@ def _judged(life: _Life) -> Verdict:
     if "backup" in life.kept:
         again = life.place / "again"
         try:
-            Vault.restore(
-                life.place / "a.backup", again, kit=life.kit, embedder="none"
-            ).close()
+            Vault.restore(life.place / "a.backup", again, kit=life.kit, embedder="none").close()
             restored = Teller(life.teller.name, halfway, len(halfway))
             verdict.wrong += judge(again, [restored], repeat=False).wrong
         except HauloutError as error:
@@ -184,9 +182,7 @@ def survive(failures: list[Failure]) -> Verdict:
     verdict = Verdict()
     for failure in failures:
         with scratch() as place:
-            disk = FailingDisk(
-                {failure.kind}, failure.at, failure.number, forever=failure.forever
-            )
+            disk = FailingDisk({failure.kind}, failure.at, failure.number, forever=failure.forever)
             life = _lived(place, disk)
             found = _judged(life)
             if not disk.failed:

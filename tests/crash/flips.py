@@ -87,7 +87,7 @@ def subjects() -> list[Subject]:
     payload = content.payload()
     wrapped = wrapper.wrap(secret, b"here", entropy)
     to_device = wrap_to(device.agreement.public, secret, b"here")
-    locked = encode_keyfile(secret, bytes(16), passphrase="ice", entropy=entropy)  # noqa: S106
+    locked = encode_keyfile(secret, bytes(16), passphrase="ice", entropy=entropy)
 
     def signed(data: bytes) -> object:
         header, _ = chain.follow(chain.EMPTY, data, b"1")
@@ -141,7 +141,7 @@ def subjects() -> list[Subject]:
         Subject(
             "key file under a passphrase",
             locked,
-            lambda data: decode_keyfile(data, passphrase="ice", name="device.key"),  # noqa: S106
+            lambda data: decode_keyfile(data, passphrase="ice", name="device.key"),
             0.048,
         ),
         Subject("kit words", kit.words.encode(), kept_words, 0.002),

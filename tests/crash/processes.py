@@ -80,9 +80,9 @@ def spread(
         for done, future in enumerate(as_completed(futures), 1):
             results.append(future.result())
             if sys.stderr.isatty() or done % max(1, len(futures) // 4) == 0:
-                seconds = time.monotonic() - started
-                end = "\r" if sys.stderr.isatty() else "\n"
-                print(f"    {done} of {len(futures)} parts, {seconds:.0f} s", end=end, file=sys.stderr)  # fmt: skip  # noqa: E501
+                line = f"    {done} of {len(futures)} parts, {time.monotonic() - started:.0f} s"
+                sys.stderr.write(line + ("\r" if sys.stderr.isatty() else "\n"))
+                sys.stderr.flush()
     return results
 
 

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from haulout import HauloutError, Vault
 
-WORDS = "walrus clam ice floe tusk herd whisker north shore swim dive rest bask storm".split()
+WORDS = ("walrus", "clam", "ice", "floe", "tusk", "herd", "north", "shore", "swim", "dive", "rest")
 
 
 class Step(NamedTuple):
@@ -96,7 +96,7 @@ class Verdict:
     doubled: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def __iadd__(self, other: Verdict) -> Verdict:
+    def __iadd__(self, other: Verdict) -> Self:
         self.trials += other.trials
         self.told += other.told
         self.lost += other.lost
@@ -158,9 +158,7 @@ def judge(folder: Path, tellers: Iterable[Teller], *, repeat: bool = True) -> Ve
     return verdict
 
 
-def _compare(
-    verdict: Verdict, teller: Teller, found: Counter[str], *, may_be_begun: bool
-) -> None:
+def _compare(verdict: Verdict, teller: Teller, found: Counter[str], *, may_be_begun: bool) -> None:
     mine = Counter({t: n for t, n in found.items() if t.startswith(f"{teller.name}-")})
     told = Counter(standing(teller.steps[: teller.told]).values())
     begun = Counter(standing(teller.steps[: teller.told + 1]).values())

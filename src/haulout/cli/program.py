@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "completion": "Print a script that completes commands in your shell.",
     },
 }
-_MODULES = {"import": "import_"}  # a word that Python keeps for itself
+_MODULES = {"import": "import_", "list": "list_"}  # words that Python has for itself
 
 _ENVIRONMENT = (
     ("HAULOUT_HOME", "the vault, where --vault is not given"),

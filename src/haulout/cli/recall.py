@@ -94,7 +94,7 @@ def _show(found: list[Recalled], *, explain: bool) -> None:
         )
         for rank, item in enumerate(found, 1)
     ]
-    screen.table(_COLUMNS, rows, below=[_sum(item) for item in found] if explain else (), airy=True)
+    screen.table(_COLUMNS, rows, below=[_sum(item) for item in found] if explain else ())
 
 
 def _sum(item: Recalled) -> str:

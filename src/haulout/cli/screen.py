@@ -206,14 +206,12 @@ def table(
     rows: Iterable[Sequence[str]],
     *,
     below: Sequence[str] = (),
-    airy: bool = False,
 ) -> None:
     """Print a table: aligned and wrapped on a terminal, tab-separated lines in a pipe.
 
     Args:
         columns, rows: the cells, as they are.
         below: for each row what stands dim below its words; in a pipe one more field.
-        airy: an empty line between rows.
     """
     held = list(rows)
     if not sys.stdout.isatty():
@@ -225,9 +223,7 @@ def table(
 
     # A column in which nothing stands only takes width away from the words.
     used = [n for n in range(len(columns)) if columns[n].wraps or any(row[n] for row in held)]
-    shown = Table(
-        box=None, pad_edge=False, header_style="bold", leading=int(airy), padding=(0, 2, 0, 0)
-    )
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in (columns[n] for n in used):
         shown.add_column(
             column.title,

@@ -23,12 +23,12 @@ Ints = NDArray[np.int64]
 
 _INTEGERS = (
     "num", "namespace", "memory", "version", "occurred_at", "created", "recorded_from",
-    "recorded_until", "true_from", "true_until", "closed_at", "hidden", "length",
+    "recorded_until", "true_from", "true_until", "closed_at", "hidden", "length", "traits",
 )  # fmt: skip
 _SELECT = (
     "SELECT num, namespace, memory, version, COALESCE(occurred_at, created), created,"
-    " recorded_from, recorded_until, true_from, true_until, closed_at, hidden, length, asking,"
-    " speaker, session, changed FROM version WHERE vault = ? AND changed > ? ORDER BY num"
+    " recorded_from, recorded_until, true_from, true_until, closed_at, hidden, length, traits,"
+    " asking, speaker, session, changed FROM version WHERE vault = ? AND changed > ? ORDER BY num"
 )
 _VIEWS_KEPT = 8
 _LINKED_AT_MOST = 32
@@ -102,7 +102,7 @@ class ColumnCache:
         self._drop(erased + [row[0] for row in rows])
         if rows:
             self._append(rows)
-        self._changed = max([self._changed, *(r[16] for r in rows), *(r[1] for r in gone)])
+        self._changed = max([self._changed, *(r[17] for r in rows), *(r[1] for r in gone)])
         return erased
 
     def _drop(self, nums: Iterable[int]) -> None:
@@ -117,8 +117,8 @@ class ColumnCache:
 
     def _append(self, rows: Sequence[Sequence[Any]]) -> None:
         columns = list(zip(*rows, strict=True))
-        speakers = [self._speaker_number(name) for name in columns[14]]
-        pairs = zip(columns[1], columns[15], strict=True)
+        speakers = [self._speaker_number(name) for name in columns[15]]
+        pairs = zip(columns[1], columns[16], strict=True)
         sessions = [
             -1 if name is None else self._sessions.setdefault((place, name), len(self._sessions))
             for place, name in pairs
@@ -127,7 +127,7 @@ class ColumnCache:
             name: np.concatenate([self._data[name], np.array(columns[i], np.int64)])
             for i, name in enumerate(_INTEGERS)
         }
-        asking = np.concatenate([self._asking, np.array(columns[13], np.float32)])
+        asking = np.concatenate([self._asking, np.array(columns[14], np.float32)])
         speaker = np.concatenate([self._speaker, np.array(speakers, np.int32)])
         session = np.concatenate([self._session, np.array(sessions, np.int32)])
         if len(self._data["num"]) and rows[0][0] < self._data["num"][-1]:  # a changed old row
@@ -236,6 +236,7 @@ class ColumnCache:
             speaker=speaker,
             assistant=assistants[speaker],
             asking=self._asking[found],
+            traits=data["traits"][found],
             occurred_at=occurred,
         )
         return View(nums, row_of, columns, data["created"][found], session, len(data["num"]))

@@ -15,7 +15,7 @@ import numpy as np
 from haulout.database.transaction import Transaction
 from haulout.index import lexical, vectors
 from haulout.index.filter import compile_filter
-from haulout.index.forms import asking, word_form
+from haulout.index.forms import asking, traits, word_form
 from haulout.language.tokens import analyze
 from haulout.log.clock import FOREVER, from_microseconds
 from haulout.log.memory import Content, Memory, as_datetime, checked_namespace
@@ -86,7 +86,7 @@ def add(
     true_from = first_true if content.valid_from is None else content.valid_from
     connection.execute(
         "INSERT INTO version VALUES"
-        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
         (
             num,
             vault,
@@ -112,6 +112,7 @@ def add(
             FOREVER,
             len(terms),
             asking(content.text),
+            int(traits(content.text)),
             num,
         ),
     )

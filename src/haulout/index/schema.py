@@ -29,7 +29,8 @@ CREATE TABLE version (
     closed_at INTEGER NOT NULL,        -- when the version after it became true
     hidden INTEGER NOT NULL,
     length INTEGER NOT NULL,           -- terms of the text
-    asking REAL NOT NULL,
+    asking REAL NOT NULL,              -- share of the text that only asks
+    traits INTEGER NOT NULL,           -- forms.Trait
     changed INTEGER NOT NULL           -- num of the record that last touched this row
 );
 CREATE INDEX version_memory ON version (memory, version);

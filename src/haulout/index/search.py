@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -22,12 +22,13 @@ from haulout.index.embed import unit_rows
 from haulout.index.lexical import PostingCache
 from haulout.index.rank import Columns, Postings, Question, Ranking, rank
 from haulout.index.vectors import VectorCache, caller_model
-from haulout.language.mentions import about_asker
-from haulout.language.tokens import analyze
+from haulout.language.dates import read_period
+from haulout.language.mentions import about_asker, asks_when, subject_terms
+from haulout.log.clock import from_microseconds, to_microseconds
 from haulout.log.memory import Memory
 
 Floats = NDArray[np.float32]
-_EVIDENCE = ("words", "words around")
+_EVIDENCE = ("words", "words around", "time")
 _MOST_TERMS = 64
 """Different terms of a question that are looked up; a pasted page is no better a question."""
 
@@ -54,6 +55,7 @@ class Query:
         scope: what may be seen.
         text: the question, or None.
         vector: the question's vector, or None; ``model``: the vector space it is of.
+        now: the moment that "last week" is said from, microseconds.
         limit: at most so many results.
         since, until: only what happened in [since, until), microseconds, or None.
         conditions: a filter, or None.
@@ -63,6 +65,7 @@ class Query:
     text: str | None = None
     vector: Floats | None = None
     model: str | None = None
+    now: int
     limit: int = 10
     since: int | None = None
     until: int | None = None
@@ -114,7 +117,8 @@ class Searcher:
         ]
 
     def _question(self, connection: Transaction, view: View, query: Query) -> Question:
-        terms = list(dict.fromkeys(analyze(query.text)))[:_MOST_TERMS] if query.text else []
+        text = query.text or ""
+        terms = subject_terms(text)[:_MOST_TERMS]
         speakers = self._columns.speaker_terms() if terms else {}
         postings: list[Postings] = []
         for term in terms:
@@ -126,7 +130,9 @@ class Searcher:
             postings.append(Postings(rows[seen], counts[seen], speakers.get(term, frozenset())))
         return Question(
             postings=postings,
-            about_asker=bool(query.text) and about_asker(query.text or ""),
+            about_asker=about_asker(text),
+            asks_when=asks_when(text),
+            period=_period(text, query.now),
             similarity=self._similarity(connection, view, query),
         )
 
@@ -163,6 +169,14 @@ class Searcher:
             met[[num for num in nums if num < len(met)]] = True
             allowed &= met[view.nums]
         return allowed
+
+
+def _period(text: str, now: int) -> tuple[int, int] | None:
+    """The time that a question asks about, in microseconds, or None."""
+    period = read_period(text, from_microseconds(now))
+    if period is None:
+        return None
+    return to_microseconds(period.start, "start"), to_microseconds(period.end, "end")
 
 
 def _newest(columns: Columns, limit: int) -> Ranking:
@@ -203,6 +217,7 @@ def _restricted(
         name: getattr(columns, name)[rows]
         for name in ("length", "speaker", "assistant", "asking", "occurred_at")
     }
+    taken["traits"] = None if columns.traits is None else columns.traits[rows]
     taken |= {name: place[getattr(columns, name)[rows]] for name in ("previous", "following")}
     postings: list[Postings] = []
     for posting in question.postings:
@@ -210,5 +225,5 @@ def _restricted(
         seen = kept >= 0
         postings.append(Postings(kept[seen], posting.counts[seen], posting.speakers))
     similarity = None if question.similarity is None else question.similarity[rows]
-    narrowed = Question(postings=postings, about_asker=question.about_asker, similarity=similarity)
+    narrowed = replace(question, postings=postings, similarity=similarity)
     return Columns(**taken), narrowed, rows

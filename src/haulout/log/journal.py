@@ -68,7 +68,7 @@ class Journal:
     ) -> None:
         self.vault, self.vault_id, self._lane = vault, vault_id, lane
         self._device, self.keychain = device, keychain
-        self._now, self._entropy = now, entropy
+        self.now, self._entropy = now, entropy
         self._last_id, self._last_tip = b"", EMPTY
 
     # ------------------------------------------------------------------ writing
@@ -128,7 +128,7 @@ class Journal:
             sequence=tip.sequence + 1,
             previous=tip.hash,
             id=record_id,
-            clock=tick(newest, self._now()),
+            clock=tick(newest, self.now()),
             type=record_type,
             namespace=namespace_id,
             epoch=epoch,

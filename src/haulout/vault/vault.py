@@ -463,15 +463,17 @@ class Vault:
             given, model = self._meaning.of_query(query)
 
         def asked(connection: Transaction) -> Query:
+            moment = time_argument(as_of, "as_of")
             return Query(
                 scope=Scope(
                     namespaces=tuple(memories.namespaces(connection, self._parts.vault, namespace)),
-                    as_of=time_argument(as_of, "as_of"),
+                    as_of=moment,
                     valid_at=time_argument(valid_at, "valid_at"),
                 ),
                 text=query,
                 vector=given,
                 model=model,
+                now=self._journal.now() if moment is None else moment,
                 limit=limit,
                 since=time_argument(since, "since"),
                 until=time_argument(until, "until"),
