@@ -83,6 +83,7 @@ def killed_in_the_middle(stage: Stage) -> None:
         "A third program writes from four threads, and reports each memory as it is"
         " acknowledged. It is killed while it does.",
     )
+    stage.show(Text.assemble(("$ ", "green bold"), ("python killed.py &", "bold")))
     writer = subprocess.Popen(
         [sys.executable, str(_HERE / "killed.py")],
         env=dict(stage.environment), stdout=subprocess.PIPE, text=True,
@@ -94,7 +95,7 @@ def killed_in_the_middle(stage: Stage) -> None:
         if len(told) == _ACKNOWLEDGED_BEFORE_THE_KILL:
             writer.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
     killed = writer.wait() != 0  # and what had reached the pipe before counts as acknowledged
-    stage.show(Text(f"$ kill -9 {writer.pid}", "bold"))
+    stage.show(Text.assemble(("$ ", "green bold"), (f"kill -9 {writer.pid}", "bold")))
     kept = _everything(stage, "tide")
     stage.claim(
         killed and len(told) >= _ACKNOWLEDGED_BEFORE_THE_KILL and set(told) <= kept,
@@ -202,9 +203,10 @@ _NEXT = (
 
 def main() -> int:
     """Run all chapters; 0 when every claim held."""
-    parser = argparse.ArgumentParser(prog="demo", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="demo", description="The whole of Haulout in a minute.")
     parser.add_argument("--record", type=Path, metavar="FILE.svg", help="write what is shown")
     record: Path | None = parser.parse_args().record
+    record = record and record.resolve()
     warnings.simplefilter("ignore")  # a temporary folder may lie in one that a cloud syncs
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="haulout-demo-") as home:

@@ -79,6 +79,13 @@ class Get(Operation, frozen=True, kw_only=True):
     id: str
 
 
+class Resolve(Operation, frozen=True, kw_only=True):
+    """The whole ID of the one memory or operation whose ID begins so."""
+
+    prefix: str
+    of: Literal["memory", "operation"] = "memory"
+
+
 class List(Operation, frozen=True, kw_only=True):
     """Memories by age, newest first, a page at a time."""
 
@@ -168,6 +175,7 @@ AnyOperation = (
     | Recall
     | GetContext
     | Get
+    | Resolve
     | List
     | Update
     | Forget

@@ -155,6 +155,9 @@ def judge(folder: Path, tellers: Iterable[Teller], *, repeat: bool = True) -> Ve
     except HauloutError as error:
         verdict.lost += verdict.told
         verdict.wrong.append(f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - what is not ours is a finding of its own
+        verdict.lost += verdict.told
+        verdict.wrong.append(f"not one of Haulout's errors: {error!r}")
     return verdict
 
 

@@ -179,6 +179,23 @@ def test_a_damaged_header_of_the_write_ahead_log_is_noticed_and_the_log_is_kept(
     stands(folder)
 
 
+def test_a_vault_that_lies_in_its_write_ahead_log_alone_is_not_begun_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "vault"
+    with Vault.create(tmp_path / "made", embedder="none")[0] as vault:
+        for text in TEXTS:
+            vault.remember(text)
+        shutil.copytree(tmp_path / "made", folder, ignore=shutil.ignore_patterns("*-shm"))
+    log = bytearray((folder / "memory.db-wal").read_bytes())
+    log[17] ^= 1
+    (folder / "memory.db-wal").write_bytes(log)
+    for lock in ("none", "memory.lock"):  # noticed even where nobody remembers what was told
+        (folder / lock).unlink(missing_ok=True)
+        refused(folder, DamagedError, "memory.db", "write-ahead log")
+    log[17] ^= 1
+    (folder / "memory.db-wal").write_bytes(log)
+    stands(folder)
+
+
 def test_an_older_copy_of_the_database_is_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "vault"
     Vault.create(folder, embedder="none")[0].close()

@@ -233,9 +233,13 @@ def fail_at(database: Database, statement: str, error: Exception) -> apsw.Connec
 def test_after_a_failed_commit_nothing_is_acknowledged_until_reopened(path: Path) -> None:
     database = new(path)
     database.write(insert("kept"))
-    real = fail_at(database, "COMMIT", apsw.IOError("disk I/O error"))
-    outcomes = gathered(database, [insert("lost"), insert("lost too")])
-    assert [type(one) for one in outcomes] == [StorageError, StorageError]
+    real = database._connection
+
+    def break_the_disk(_connection: Transaction) -> None:
+        fail_at(database, "COMMIT", apsw.IOError("disk I/O error"))
+
+    outcomes = gathered(database, [break_the_disk, insert("lost"), insert("lost too")])
+    assert [type(one) for one in outcomes] == [StorageError] * 3
     database._connection = real
     for _ in range(2):
         with pytest.raises(VaultClosedError, match="failed while writing"):
@@ -272,8 +276,9 @@ def test_a_full_disk_keeps_nothing_and_latches_nothing(database: Database) -> No
 
 def test_a_lock_file_that_fails_latches(database: Database) -> None:
     assert database._lock
+    assert database.path
     os.close(database._lock._lock)
-    database._lock._lock = os.open(database.path.with_suffix(".turn"), os.O_RDONLY)  # type: ignore[union-attr]
+    database._lock._lock = os.open(database.path, os.O_RDONLY)  # the number cannot be written
     with pytest.raises(StorageError, match="lock"):
         database.write(insert("x"))
     with pytest.raises(VaultClosedError):

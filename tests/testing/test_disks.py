@@ -100,3 +100,28 @@ def test_a_failed_sync_latches_the_vault_until_it_is_opened_anew(tmp_path: Path)
         assert vault.get(told.id).text == "The walrus rests."
         vault.remember("The walrus dives.", op_id="dive")
         assert len(vault.list().memories) == 2
+
+
+class NoCheckpoints(Disk):
+    """Refuses to sync the database file itself, which only checkpoints ask for."""
+
+    def before(self, call: Call) -> None:
+        if call.kind == "sync" and call.path.endswith("memory.db"):
+            raise OSError(errno.EIO, "refused", call.path)
+
+
+def test_a_failed_sync_while_an_erasure_is_finished_latches_the_vault_too(tmp_path: Path) -> None:
+    with mounted(Disk(), tmp_path) as vfs:
+        vault, _ = Vault.create(tmp_path / "vault", embedder="none", world=World(vfs=vfs))
+        gone = vault.remember("The walrus rests.")
+        vault.close()
+    with mounted(NoCheckpoints(), tmp_path) as vfs:
+        vault = Vault.open(tmp_path / "vault", embedder="none", world=World(vfs=vfs))
+        with pytest.raises(StorageError, match=r"memory\.db"):
+            vault.forget(gone.id, op_id="gone")
+        with pytest.raises(VaultClosedError, match=r"memory\.db"):
+            vault.remember("It swims.")
+        vault.close()
+    with Vault.open(tmp_path / "vault", embedder="none") as vault:
+        assert vault.forget(gone.id, op_id="gone").pending == ()
+        assert vault.check().sound

@@ -23,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given == ["--version"]:  # answered before anything else is loaded
         print(f"haulout {__version__}")  # noqa: T201
         sys.exit(0)
-    sys.exit(_run(given))
+    try:
+        sys.exit(_run(given))
+    except KeyboardInterrupt:  # before a verb was reached, or while the last of it was told
+        sys.exit(130)
 
 
 def _run(arguments: list[str]) -> int:

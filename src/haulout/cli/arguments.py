@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import click
 
 from haulout.cli.session import Session
-from haulout.errors import ConflictError, InputError, LimitError, NotFoundError
+from haulout.errors import ConflictError, InputError, LimitError
 
 if TYPE_CHECKING:
     from haulout.log.memory import Memory
     from haulout.operations import Filter
     from haulout.vault import Vault
 
-_ID_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuv")  # base32hex
 _ID_LENGTH = 26
-_LEAST_OF_AN_ID = 6
 _PAGE = 1000
 _MOST_INPUT = 1024 * 1024
-_AMBIGUOUS_SHOWN = 5
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -225,38 +222,12 @@ def _standard_input() -> str:
 
 
 def memory_id(session: Session, vault: Vault, given: str) -> str:
-    """The ID that begins with what was given, which is all of one or at least 6 characters.
+    """The ID that begins with what was given, which is all of one or at least 6 characters."""
+    from haulout.operations import Resolve
 
-    Raises:
-        InputError: too short, or the beginning of several; NotFoundError: of none.
-    """
-    if len(given) >= _ID_LENGTH or not _begins_an_id(given):
+    if len(given) >= _ID_LENGTH:
         return given  # the vault says what is wrong with it, if anything is
-    if len(given) < _LEAST_OF_AN_ID:
-        message = f"{given!r} is too short for the beginning of an ID."
-        raise InputError(message, hint=f"Give at least {_LEAST_OF_AN_ID} of its characters.")
-    # Without an index of IDs by their beginning this reads every memory once.
-    found = [one.id for one in every_memory(session, vault) if one.id.startswith(given)]
-    if not found:
-        message = f"No memory's ID begins with {given!r}."
-        raise NotFoundError(message, hint="Erased and hidden ones are found by their whole ID.")
-    if len(found) > 1:
-        several = ", ".join(found[:_AMBIGUOUS_SHOWN])
-        message = f"{len(found)} memories' IDs begin with {given!r}: {several}."
-        raise InputError(message, hint="Give more of it.")
-    return found[0]
-
-
-def operation_id(session: Session, vault: Vault, given: str) -> str | None:
-    """The operation that wrote a current memory's version and whose ID begins so, if just one."""
-    if not _LEAST_OF_AN_ID <= len(given) < _ID_LENGTH or not _begins_an_id(given):
-        return None
-    found = {one.op_id for one in every_memory(session, vault) if one.op_id.startswith(given)}
-    return found.pop() if len(found) == 1 else None
-
-
-def _begins_an_id(text: str) -> bool:
-    return bool(text) and _ID_LETTERS.issuperset(text)
+    return session.run(vault, Resolve(prefix=given))
 
 
 def every_memory(

@@ -31,6 +31,8 @@ def command(session: Session) -> int:
                 screen.say(f"  {screen.visible(problem)}")
         for cleared in found.cleared:
             screen.say(f"Cleared now: {cleared}.")
+        for pending in found.pending:
+            screen.say(f"An erasure is still pending: {screen.visible(pending)}.", fg="yellow")
         screen.say(
             f"Verified {screen.counted(found.records, 'record')}, "
             f"{screen.counted(found.payloads, 'payload')} and "

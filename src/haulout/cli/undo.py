@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from haulout.cli import exits, screen
-from haulout.cli.arguments import operation_id
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
-from haulout.errors import NotFoundError
+from haulout.errors import InputError, NotFoundError
 
 
 @click.command(
@@ -23,18 +22,19 @@ def command(session: Session, op_id: str) -> None:
     """Take an operation back.
 
     OP_ID is an operation's ID: what was given as --op-id, or what `history` and receipts show;
-    of one that wrote a current version, at least 6 characters of its beginning. A remember is
-    hidden, an update reversed, a hiding ended. What was erased does not come back.
+    of these, at least 6 characters of the beginning are enough. A remember is hidden, an update
+    reversed, a hiding ended. What was erased does not come back.
     """
-    from haulout.operations import Undo
+    from haulout.operations import Resolve, Undo
 
     with session.opened() as vault:
         try:
             receipt = session.run(vault, Undo(op_id=op_id))
         except NotFoundError:
-            whole = operation_id(session, vault, op_id)
-            if whole is None:
-                raise
+            try:
+                whole = session.run(vault, Resolve(prefix=op_id, of="operation"))
+            except InputError:
+                raise NotFoundError(f"There is no operation {op_id!r}.") from None
             receipt = session.run(vault, Undo(op_id=whole))
 
     def show() -> None:

@@ -50,10 +50,25 @@ def counts_of(terms: Iterable[str]) -> dict[str, int]:
 def touch(connection: Transaction, vault: int, namespace: int) -> None:
     """Tell every process to drop the postings it holds of a namespace."""
     connection.execute(
-        "INSERT INTO lexicon VALUES (?, ?, ?, 1)"
+        "INSERT INTO lexicon VALUES (?, ?, 1)"
         " ON CONFLICT (namespace) DO UPDATE SET generation = generation + 1",
-        (namespace, vault, ANALYZER),
+        (namespace, vault),
     )
+
+
+def note_analyzer(connection: Transaction, vault: int) -> None:
+    """Note which analyzer made every row of this index: they are always of one."""
+    connection.execute(
+        "INSERT OR REPLACE INTO setting VALUES (?, 'analyzer', ?)", (vault, ANALYZER)
+    )
+
+
+def analyzer_is_current(connection: Transaction, vault: int) -> bool:
+    """Whether the index was made by the analyzer of this code; if not, `rebuild` it."""
+    row = connection.execute(
+        "SELECT value FROM setting WHERE vault = ? AND name = 'analyzer'", (vault,)
+    ).fetchone()
+    return row is not None and row[0] == ANALYZER
 
 
 def add(
@@ -96,10 +111,11 @@ def _blocks(rows: Sequence[tuple[int, bytes]]) -> list[tuple[str, int, bytes]]:
     order = np.argsort(of, kind="stable")
     every = np.repeat([num for num, _ in rows], [len(counts) for counts in decoded])[order]
     often = np.array([n for counts in decoded for n in counts.values()], np.uint16)[order]
-    ends = np.cumsum(np.bincount(of))
-    starts = np.append(0, ends[:-1])
+    sizes = np.bincount(of)
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
     firsts = every[starts]
-    offsets = (every - np.repeat(firsts, ends - starts)).astype("<u4").tobytes()
+    offsets = (every - np.repeat(firsts, sizes)).astype("<u4").tobytes()
     counted = often.astype("<u2").tobytes()
     return [
         (term, first, offsets[4 * start : 4 * end] + counted[2 * start : 2 * end])

@@ -43,7 +43,6 @@ CREATE TABLE erased (                  -- so that other processes drop what they
 CREATE TABLE lexicon (
     namespace INTEGER PRIMARY KEY,
     vault INTEGER NOT NULL,
-    analyzer TEXT NOT NULL,
     generation INTEGER NOT NULL        -- grows when sealed postings or fresh terms are rewritten
 );
 CREATE TABLE fresh (                   -- terms of versions whose postings are not sealed yet

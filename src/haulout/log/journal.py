@@ -5,7 +5,7 @@ The journal is the only writer of the log's tables. It knows nothing of what a p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from haulout.crypto.envelope import EnvelopeContext, open_envelope, seal
@@ -22,6 +22,7 @@ from haulout.log.record import (
     RecordType,
     decode_header,
     encode_header,
+    id_range,
     id_text,
     payload_hash,
     record_hash,
@@ -225,6 +226,19 @@ class Journal:
             "SELECT num FROM record WHERE vault = ? AND id = ?", (self.vault, record_id)
         ).fetchone()
         return row[0] if row else None
+
+    def beginning(
+        self, connection: Transaction, prefix: str, types: Sequence[RecordType], limit: int
+    ) -> list[bytes]:
+        """IDs of records of some types whose text begins with a prefix, at most ``limit``."""
+        low, high = id_range(prefix)
+        marks = ",".join("?" * len(types))
+        rows = connection.execute(
+            "SELECT id FROM record WHERE vault = ? AND id BETWEEN ? AND ?"
+            f" AND type IN ({marks}) ORDER BY id LIMIT ?",
+            (self.vault, low, high, *map(int, types), limit),
+        )
+        return [row[0] for row in rows]
 
     def stored(self, connection: Transaction, num: int) -> Stored:
         """One record as it stands.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from enum import IntEnum
 from typing import Any, NamedTuple, cast
 
@@ -25,6 +26,7 @@ NO_NAMESPACE = bytes(ID_BYTES)
 _HEADER_FIELDS = 13
 _DOMAIN = b"haulout/1/record\0"
 _ID_TEXT_LENGTH = 26
+_ID_PREFIX = re.compile(r"[0-9a-v]{1,26}")
 
 
 class RecordType(IntEnum):
@@ -185,3 +187,20 @@ def id_bytes(text: str) -> bytes:
         message = f"{text[:40]!r} is not the ID of a memory (26 letters and digits)."
         raise InputError(message) from error
     return found
+
+
+def id_range(prefix: str) -> tuple[bytes, bytes]:
+    """The lowest and the highest ID whose text begins with a prefix.
+
+    Raises:
+        InputError: no ID's text begins so.
+    """
+    if not _ID_PREFIX.fullmatch(prefix):
+        message = f"{prefix[:40]!r} is not the beginning of an ID (letters a-v and digits)."
+        raise InputError(message)
+    bits = 8 * ID_BYTES
+    free = max(bits - 5 * len(prefix), 0)
+    # The 26th letter has only three of its five bits in the ID.
+    value = int(prefix, 32) >> max(5 * len(prefix) - bits, 0)
+    low = value << free
+    return low.to_bytes(ID_BYTES, "big"), (low | ((1 << free) - 1)).to_bytes(ID_BYTES, "big")

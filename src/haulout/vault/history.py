@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cbor2
 
 from haulout.database.transaction import Transaction
-from haulout.errors import ErasedError, NotFoundError
+from haulout.errors import ConflictError, ErasedError, InputError, NotFoundError
 from haulout.index import memories
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
 from haulout.log.record import RecordType, id_text
 from haulout.vault.values import Event
 
+_LEAST_PREFIX = 6
+_SHOWN = 5
 _ACTIONS = {
     "hidden": "forget",
     "shown": "show",
@@ -39,6 +43,29 @@ def events(connection: Transaction, journal: Journal, memory_id: bytes) -> list[
         found.extend(_written(connection, journal, stored, "update") for stored in updates)
     found.extend(_forgets(connection, journal, memory_id))
     return sorted(found, key=lambda event: event.recorded_at)
+
+
+def resolve(
+    connection: Transaction,
+    journal: Journal,
+    prefix: str,
+    of: Literal["memory", "operation"],
+) -> str:
+    """The whole ID that begins with a prefix; see `Vault.resolve`."""
+    if len(prefix) < _LEAST_PREFIX:
+        message = f"{prefix!r} is too short for the beginning of an ID."
+        raise InputError(message, hint=f"Give at least {_LEAST_PREFIX} of its characters.")
+    types = [RecordType.MEMORY]
+    types += [RecordType.UPDATE, RecordType.FORGET] if of == "operation" else []
+    found = journal.beginning(connection, prefix, types, _SHOWN + 1)
+    if not found:
+        message = f"No {of}'s ID begins with {prefix!r}."
+        raise NotFoundError(message)
+    if len(found) > 1:
+        several = ", ".join(id_text(one) for one in found[:_SHOWN])
+        message = f"Several IDs begin with {prefix!r}: {several}."
+        raise ConflictError(message, hint="Give more of it.")
+    return id_text(found[0])
 
 
 def _written(connection: Transaction, journal: Journal, stored: Stored, action: str) -> Event:

@@ -141,6 +141,7 @@ def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
                 message = f"{DATABASE}, {problem}"
                 raise DamagedError(message)
         _restore_erased(connection, parts.vault)
+        lexical.note_analyzer(connection, parts.vault)
         for row in connection.execute("SELECT namespace FROM namespace").fetchall():
             lexical.seal_if_due(connection, parts.vault, row[0])
             lexical.touch(connection, parts.vault, row[0])
@@ -148,6 +149,14 @@ def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
         return int(connection.execute("SELECT count(*) FROM version").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
 
     return parts.database.write(job)
+
+
+def rebuild_if_stale(parts: Parts) -> None:
+    """Make the index again where another version's analyzer made it."""
+    with parts.database.read() as connection:
+        current = lexical.analyzer_is_current(connection, parts.vault)
+    if not current:
+        rebuild(parts, vectors=False, progress=lambda _done, _total: None)
 
 
 def _empty(connection: Transaction, parts: Parts, *, drop_vectors: bool) -> None:
@@ -209,8 +218,6 @@ def check(parts: Parts, report: Report) -> CheckReport:
     """Verify the file, every record, and the view against a fresh fold of the log."""
     findings = _Findings()
     cleared, pending = _clear_pending(parts)
-    for problem in pending:
-        findings.add(f"erasure is pending: {problem}")
     try:
         for problem in parts.database.integrity():
             findings.add(f"{DATABASE}: {problem}")
@@ -233,6 +240,7 @@ def check(parts: Parts, report: Report) -> CheckReport:
         versions=findings.versions,
         problems=tuple(findings.problems),
         cleared=cleared,
+        pending=pending,
     )
 
 

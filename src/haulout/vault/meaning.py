@@ -7,9 +7,11 @@ remembered is found by meaning at once. What is left is caught up with by `catch
 from __future__ import annotations
 
 import threading
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from haulout.errors import ModelError
 from haulout.index import vectors
 from haulout.index.models import open_embedder
 from haulout.vault.arguments import Progress
@@ -25,6 +27,10 @@ _DRAINED_BY_A_RECALL = 16
 """At 2.3 ms a short text: what a recall may spend on others' vectors, 40 ms."""
 _DRAINED_AT_ONCE = 64
 _QUERIES_KEPT = 256
+
+
+class WordsOnlyWarning(UserWarning):
+    """The embedding model could not be used: this recall went by words alone."""
 
 
 class Meaning:
@@ -59,11 +65,15 @@ class Meaning:
 
     def of_query(self, query: str) -> tuple[NDArray[np.float32] | None, str | None]:
         """A question's vector and its model, or (None, None) where there is no model."""
-        embedder = self._embedder()
-        if embedder is None:
+        try:
+            embedder = self._embedder()
+            if embedder is None:
+                return None, None
+            self._drain(embedder, _DRAINED_BY_A_RECALL)
+            return self._query_vector(query), embedder.model
+        except ModelError as error:
+            warnings.warn(f"Recalling by words alone. {error}", WordsOnlyWarning, stacklevel=3)
             return None, None
-        self._drain(embedder, _DRAINED_BY_A_RECALL)
-        return self._query_vector(query), embedder.model
 
     def catch_up(self, progress: Progress | None) -> int:
         """Embed everything that waits; return how many there were."""

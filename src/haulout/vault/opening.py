@@ -38,6 +38,7 @@ from haulout.errors import (
     VaultVersionError,
 )
 from haulout.index.filter import register
+from haulout.index.lexical import note_analyzer
 from haulout.index.schema import INDEX_TABLES
 from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
@@ -200,6 +201,7 @@ def clear_unfinished(folder: Path) -> None:
 def _found(connection: Transaction, parts: Parts, kit: RecoveryKit, world: World) -> None:
     """Write a new vault's first records: its device, and the first user key."""
     connection.execute("INSERT INTO vault VALUES (?, ?)", (parts.vault, parts.vault_id))
+    note_analyzer(connection, parts.vault)
     payload = device_payload(parts.vault_id, kit.root, parts.device)
     parts.journal.append(connection, RecordType.DEVICE, payload)
     devices = {parts.device.id: parts.device.agreement.public}

@@ -106,6 +106,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
         versions: rows of the view compared with the log.
         problems: findings, each naming a file or record; empty when all is sound.
         cleared: leftovers of earlier forgets that this check removed.
+        pending: those that it could not remove yet, because another process reads them.
     """
 
     records: int
@@ -114,6 +115,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     versions: int
     problems: tuple[str, ...]
     cleared: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:

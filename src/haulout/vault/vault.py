@@ -13,13 +13,13 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
 from haulout.crypto.kit import RecoveryKit
 from haulout.database.transaction import Transaction
-from haulout.errors import ErasedError, InputError, NotFoundError
+from haulout.errors import InputError, NotFoundError
 from haulout.index import memories
 from haulout.index.columns import Scope
 from haulout.index.context import Context, pack
@@ -130,6 +130,7 @@ class Vault:
             message = f"{folder} is a file; a vault is a folder."
             raise InputError(message, hint="A backup is opened with `haulout restore`.")
         parts = opening.open_folder(folder, passphrase=passphrase, world=world or World())
+        inspection.rebuild_if_stale(parts)
         return cls(parts, embedder)
 
     @classmethod
@@ -243,19 +244,9 @@ class Vault:
 
         def job(connection: Transaction) -> Memory:
             written = writing.remember(connection, self._journal, place, content, operation)
-            return self._written(connection, written, operation)
+            return writing.as_memory(connection, written, operation)
 
         return self._database.write(job)
-
-    def _written(
-        self, connection: Transaction, written: writing.Written, op_id: str | None
-    ) -> Memory:
-        memory = memories.read(connection, [written.num])[0]
-        if op_id is not None or not written.created:
-            memory = msgspec.structs.replace(
-                memory, op_id=op_id or memory.op_id, created=written.created
-            )
-        return memory
 
     def remember_many(
         self, items: Iterable[Mapping[str, Any]], *, progress: Progress | None = None
@@ -288,17 +279,9 @@ class Vault:
         return kept
 
     def _remember_batch(self, batch: Sequence[tuple[str, Content, str | None]]) -> list[Memory]:
-        def job(connection: Transaction) -> list[Memory]:
-            answers: list[Memory] = []
-            for place, content, op_id in batch:
-                try:
-                    written = writing.remember(connection, self._journal, place, content, op_id)
-                    answers.append(self._written(connection, written, op_id))
-                except ErasedError:
-                    answers.append(writing.erased_memory(place, op_id or ""))
-            return answers
-
-        return self._database.write(job)
+        return self._database.write(
+            lambda connection: writing.remember_batch(connection, self._journal, batch)
+        )
 
     def update(
         self,
@@ -334,7 +317,7 @@ class Vault:
 
         def job(connection: Transaction) -> Memory:
             written = writing.update(connection, self._journal, memory_id, fields, operation)
-            return self._written(connection, written, operation)
+            return writing.as_memory(connection, written, operation)
 
         return self._database.write(job)
 
@@ -504,6 +487,18 @@ class Vault:
         with self._database.read() as connection:
             _, now = writing.visible_place(connection, self._journal, memory_id)
             return memories.read(connection, [now.num])[0]
+
+    def resolve(self, prefix: str, *, of: Literal["memory", "operation"] = "memory") -> str:
+        """The whole ID of the one memory (or operation) whose ID begins so.
+
+        Args:
+            prefix: at least 6 of the ID's 26 characters; ``of``: what the ID is of.
+
+        Raises:
+            NotFoundError: there is none; ConflictError: there are several. InputError: too short.
+        """
+        with self._database.read() as connection:
+            return history.resolve(connection, self._journal, prefix, of)
 
     def list(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cbor2
+import msgspec
 
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError, ErasedError, NotFoundError, OperationReusedError
@@ -228,7 +229,8 @@ def undo(connection: Transaction, journal: Journal, target: Stored) -> Receipt:
         if memories.current(connection, place.memory).num != place.memory:
             message = f"Memory {id_text(place.memory_id)} was updated since."
             raise ConflictError(message, hint="Undo the update first, or forget the memory.")
-        return forget(connection, journal, [place.memory_id], "hidden", None)
+        receipt = forget(connection, journal, [place.memory_id], "hidden", None)
+        return msgspec.structs.replace(receipt, action="undo")
     if target.header.type == RecordType.UPDATE:
         return _undo_update(connection, journal, target)
     if target.header.type == RecordType.FORGET:
@@ -271,7 +273,33 @@ def _undo_forget(connection: Transaction, journal: Journal, target: Stored) -> R
     return _receipt(*entry, payload)
 
 
-def erased_memory(namespace: str, op_id: str) -> Memory:
+def as_memory(connection: Transaction, written: Written, op_id: str | None) -> Memory:
+    """The memory that a write made, as its caller gets it."""
+    memory = memories.read(connection, [written.num])[0]
+    if op_id is None and written.created:
+        return memory
+    return msgspec.structs.replace(memory, op_id=op_id or memory.op_id, created=written.created)
+
+
+def remember_batch(
+    connection: Transaction, journal: Journal, batch: Sequence[tuple[str, Content, str | None]]
+) -> list[Memory]:
+    """Several remembers in one transaction: (namespace, content, operation ID) each.
+
+    One whose memory was erased since is answered, not written: an import that is repeated
+    after a forget must neither fail nor bring it back.
+    """
+    answers: list[Memory] = []
+    for namespace, content, op_id in batch:
+        try:
+            written = remember(connection, journal, namespace, content, op_id)
+            answers.append(as_memory(connection, written, op_id))
+        except ErasedError:
+            answers.append(_erased(namespace, op_id or ""))
+    return answers
+
+
+def _erased(namespace: str, op_id: str) -> Memory:
     """What stands in a batch's answer for an operation whose memory was erased since."""
     never = from_microseconds(0)
     return Memory(

@@ -1,0 +1,7 @@
+"""`python -m haulout`: the command line."""
+
+import sys
+
+from haulout.cli import main
+
+sys.exit(main())

@@ -1,0 +1,135 @@
+"""Operations: one typed value for each verb, one door, the owner's alone for now."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from haulout import Vault, operations
+from haulout.errors import InputError, NotAllowedError, NotFoundError
+from haulout.operations import OWNER, AnyOperation, Principal, execute
+
+TYPES = typing.get_args(AnyOperation)
+WITHOUT_OPERATION = {"close", "create", "open", "ephemeral", "restore", "path", "id"}
+NOT_CARRIED = {"progress"}
+
+
+@pytest.fixture
+def vault() -> Iterator[Vault]:
+    with Vault.ephemeral() as found:
+        yield found
+
+
+def tag(operation: Any) -> str:
+    return str(operation.__struct_config__.tag)
+
+
+def test_each_verb_has_one_operation() -> None:
+    verbs = {name for name in vars(Vault) if not name.startswith("_")} - WITHOUT_OPERATION
+    assert sorted(map(tag, TYPES)) == sorted(verbs)
+
+
+@pytest.mark.parametrize("operation", TYPES, ids=tag)
+def test_an_operation_has_the_arguments_of_its_verb(operation: Any) -> None:
+    taken = inspect.signature(getattr(Vault, tag(operation))).parameters
+    names = set(taken) - {"self"} - NOT_CARRIED
+    fields = {field.name: field for field in msgspec.structs.fields(operation)}
+    if tag(operation) == "update":
+        names = set(fields)  # its other arguments are those of remember
+        remember = {field.name for field in msgspec.structs.fields(operations.Remember)}
+        assert names - {"id"} == remember - {"namespace"}
+    assert set(fields) == names
+    for name, field in fields.items():
+        if name in taken and field.default not in {msgspec.NODEFAULT, msgspec.UNSET}:
+            assert field.default == taken[name].default
+
+
+def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Path) -> None:
+    def do(operation: AnyOperation, **options: Any) -> Any:
+        return execute(vault, OWNER, operation, **options)
+
+    told: list[tuple[int, int | None]] = []
+    memory = do(operations.Remember(text="Ana is allergic to walnuts.", tags=("health",)))
+    many = do(operations.RememberMany(items=[{"text": "one"}]), progress=lambda *a: told.append(a))
+    assert told == [(1, 1)]
+    assert do(operations.Recall(query="walnuts"))[0].memory.id == memory.id
+    assert do(operations.GetContext(query="walnuts")).citations[0].id == memory.id
+    assert do(operations.Get(id=memory.id)).text == memory.text
+    assert len(do(operations.List()).memories) == 2
+    assert do(operations.Update(id=memory.id, kind="fact")).text == memory.text
+    assert len(do(operations.History(id=memory.id))) == 2
+    hidden = do(operations.Forget(target=memory.id, level="hidden"))
+    assert do(operations.Undo(op_id=hidden.op_id)).level == "shown"
+    assert do(operations.Forget(target={"text": "one"})).memories == (many[0].id,)
+    assert do(operations.Namespaces()) == ["default"]
+    assert do(operations.GetStats()).memories == 1
+    assert do(operations.Export(file=str(tmp_path / "e"))).memories == 1
+    assert do(operations.Backup(file=str(tmp_path / "b"))).records > 0
+    assert do(operations.Check()).sound
+    assert do(operations.Rebuild()) == 2
+    assert do(operations.CatchUp()) == 0
+
+
+@pytest.mark.parametrize("operation", TYPES, ids=tag)
+def test_nobody_else_may_do_anything_yet(vault: Vault, operation: Any) -> None:
+    needed = {
+        field.name: {} if field.name == "target" else [] if field.name == "items" else "x"
+        for field in msgspec.structs.fields(operation)
+        if field.default is msgspec.NODEFAULT
+    }
+    with pytest.raises(NotAllowedError, match="app has no grant"):
+        execute(vault, Principal("app"), operation(**needed))
+
+
+def test_an_operation_is_read_from_json_by_its_name(vault: Vault) -> None:
+    text = (
+        b'{"operation": "remember", "text": "words", "occurred_at": "2025-06-15T12:00:00+02:00",'
+        b' "tags": ["a"], "metadata": {"n": 1.5}}'
+    )
+    operation = msgspec.json.decode(text, type=AnyOperation)
+    memory = execute(vault, OWNER, operation)
+    assert (memory.text, memory.tags, memory.metadata) == ("words", ("a",), {"n": 1.5})
+    assert memory.occurred_at is not None
+    assert memory.occurred_at.isoformat() == "2025-06-15T10:00:00+00:00"
+
+
+@pytest.mark.parametrize("operation", TYPES, ids=tag)
+def test_an_operation_survives_being_written_as_json(operation: Any) -> None:
+    needed = {
+        field.name: {"id": "x"} if field.name == "target" else [] if field.name == "items" else "x"
+        for field in msgspec.structs.fields(operation)
+        if field.default is msgspec.NODEFAULT
+    }
+    made = operation(**needed)
+    assert msgspec.json.decode(msgspec.json.encode(made), type=AnyOperation) == made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"operation": "drop_table"}', b'{"text": "words"}', b'{"operation": "remember"}',
+     b'{"operation": "remember", "text": 5}', b'{"operation": "forget", "target": 5}',
+     b'{"operation": "recall", "limit": "10"}',
+     b'{"operation": "forget", "target": "x", "level": "soft"}'],
+)  # fmt: skip
+def test_what_is_no_operation_is_refused(text: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(text, type=AnyOperation)
+
+
+def test_update_tells_a_field_left_out_from_one_taken_away(vault: Vault) -> None:
+    memory = vault.remember("words", speaker="Ana", source="a.json")
+    changed = execute(vault, OWNER, operations.Update(id=memory.id, speaker=None))
+    assert (changed.text, changed.speaker, changed.source) == ("words", None, "a.json")
+    with pytest.raises(InputError):
+        execute(vault, OWNER, operations.Update(id=memory.id))
+
+
+def test_errors_of_the_vault_pass_the_door_as_they_are(vault: Vault) -> None:
+    with pytest.raises(NotFoundError):
+        execute(vault, OWNER, operations.Get(id="0" * 26))
