@@ -75,12 +75,12 @@ def write_files(
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     if arguments.png:
         try:
-            import matplotlib as mpl  # noqa: PLC0415 - only for the picture
+            import matplotlib as mpl
         except ImportError:
             console.print("[yellow]no picture:[/yellow] pip install -r benchmarks/requirements.txt")
             return
         mpl.use("Agg")
-        from matplotlib import pyplot as plt  # noqa: PLC0415
+        from matplotlib import pyplot as plt
 
         figure = draw(plt)
         figure.tight_layout()

@@ -21,6 +21,13 @@ from typing import Any, Self
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ENVIRONMENTS = ROOT / ".venvs"
+_QUIET = {
+    "MEM0_TELEMETRY": "False",
+    "ANONYMIZED_TELEMETRY": "False",
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+}
+"""Peers call nobody while they are measured."""
 _LOADS_EXTENSIONS = (
     "import sqlite3, sys; sys.exit(sys.version_info < (3, 11)"
     " or not hasattr(sqlite3.Connection, 'enable_load_extension'))"
@@ -52,6 +59,7 @@ class Running:
             "PYTHONPATH": os.pathsep.join(paths),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
+            **_QUIET,
         }
         self._process = subprocess.Popen(
             arm.command,
@@ -163,7 +171,7 @@ def environment(peer: str, python: str) -> Path:
     """
     wanted = HERE / "peers" / f"{peer}.txt"
     folder = ENVIRONMENTS / peer
-    digest = hashlib.sha256(wanted.read_bytes() + python.encode()).hexdigest()
+    digest = hashlib.sha256(wanted.read_bytes() + os.path.realpath(python).encode()).hexdigest()
     stamp = folder / "made-from"
     inside = folder / "bin" / "python"
     if stamp.exists() and stamp.read_text("utf-8") == digest and inside.exists():

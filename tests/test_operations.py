@@ -64,6 +64,7 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert len(do(operations.List()).memories) == 2
     assert do(operations.Update(id=memory.id, kind="fact")).text == memory.text
     assert len(do(operations.History(id=memory.id))) == 2
+    assert do(operations.Resolve(prefix=memory.id[:8])) == memory.id
     hidden = do(operations.Forget(target=memory.id, level="hidden"))
     assert do(operations.Undo(op_id=hidden.op_id)).level == "shown"
     assert do(operations.Forget(target={"text": "one"})).memories == (many[0].id,)

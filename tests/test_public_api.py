@@ -118,6 +118,7 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
     ],
     "context": [("query", POSITIONAL, EMPTY), *named(namespace=None, budget=1000)],
     "get": [("id", POSITIONAL, EMPTY)],
+    "resolve": [("prefix", POSITIONAL, EMPTY), *named(of="memory")],
     "list": named(namespace=None, limit=50, after=None, tags=(), filter=None),
     "forget": [
         ("target", POSITIONAL, EMPTY),

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
-    os.environ[name] = "false"
 
 from langgraph.store.base import PutOp
 from langgraph.store.sqlite import SqliteStore

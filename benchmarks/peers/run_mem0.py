@@ -6,9 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-os.environ["MEM0_TELEMETRY"] = "False"
-os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
-
 from runner import DIMENSIONS, Corpus, Store, serve
 
 
@@ -33,7 +30,7 @@ class Mem0(Store):
     def open(self, folder: Path, corpus: Corpus) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["MEM0_DIR"] = str(folder / "home")
-        from mem0 import Memory  # noqa: PLC0415 - reads the environment when imported
+        from mem0 import Memory
 
         remote: dict[str, Any] = {"provider": "openai", "config": {"api_key": "unused"}}
         self._memory = Memory.from_config(

@@ -22,6 +22,7 @@ from crash.story import every_text
 from haulout import HauloutError, Vault
 
 CALLERS = 4
+LOG_BYTES = 32 * 1024 * 1024
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Crowd:
     errors: list[str] = field(default_factory=list)
     lost: int = 0
     doubled: int = 0
+    log_bytes: int = 0  # the most that the write-ahead log took
 
     @property
     def rate(self) -> float:
@@ -48,6 +50,7 @@ class Crowd:
         assert not self.errors, self.errors[:5]
         assert (self.lost, self.doubled) == (0, 0)
         assert self.fairness >= 0.25, self.writes
+        assert self.log_bytes < LOG_BYTES
 
 
 def _write(connection: Connection, folder: Path, name: str) -> None:
@@ -92,6 +95,7 @@ def play(place: Path, *, writers: int, readers: int, seconds: float) -> Crowd:
     folder, crowd = place / "vault", Crowd(seconds)
     Vault.create(folder, embedder="none")[0].close()
     with ExitStack() as stack:
+        stack.enter_context(Vault.open(folder, embedder="none"))  # keeps the log for measuring
         writing = [stack.enter_context(child(_write, folder, f"w{n}"))[1] for n in range(writers)]
         reading = [stack.enter_context(child(_read, folder, f"w{n}"))[1] for n in range(readers)]
         for connection in (*writing, *reading):
@@ -110,6 +114,7 @@ def play(place: Path, *, writers: int, readers: int, seconds: float) -> Crowd:
             recalls, errors = connection.recv()
             crowd.recalls.append(recalls)
             crowd.errors += errors
+        crowd.log_bytes = (folder / "memory.db-wal").stat().st_size
     with Vault.open(folder, embedder="none") as vault:
         found = every_text(vault)
         crowd.lost = len(told - found.keys())

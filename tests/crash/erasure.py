@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -164,7 +164,13 @@ def _scrubbing(how: Scrub) -> Iterator[None]:
         return True
 
     def secure_delete(database: Database) -> bool:
-        database._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        connection = database._take()
+        done = False
+        while not done:  # it is refused at once while the writer thread does a checkpoint
+            with suppress(apsw.BusyError):
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                done = True
+        database._pool.put(connection)
         return True
 
     stand_in = {"none": none, "secure_delete": secure_delete}.get(how)

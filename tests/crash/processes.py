@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
-_MODULES = ["numpy", "haulout", "haulout.vault.vault", "haulout.testing.disks", "crash.story"]
+_SUITES = ("crowd", "erasure", "failures", "flips", "kills", "powercuts")
+_MODULES = ["numpy", "haulout.vault.vault", *(f"crash.{name}" for name in _SUITES)]
 
 
 def _context() -> Any:

@@ -98,12 +98,14 @@ def _crowd(jobs: int, scale: float) -> dict[str, Figures]:
         answered = crowd.answers(Path(place) / "two", rounds)
     unfair, slow = found.fairness < 0.25, found.rate < 500
     bad = len(found.errors) + found.lost + found.doubled + unfair + slow
+    bad += found.log_bytes > crowd.LOG_BYTES
     return {
         "crowd of 8 + 8": {
             "seconds": seconds,
             "writes/s": round(found.rate),
             "fairness": f"{found.fairness:.2f}",
             "recalls": sum(found.recalls),
+            "log MiB": found.log_bytes >> 20,
             "lost": found.lost,
             "doubled": found.doubled,
             "bad": bad,

@@ -139,7 +139,7 @@ def test_threads_that_do_not_wait_for_each_other_all_get_their_own_answer(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(sum(found.values(), [])) == list(range(1, 161))
+    assert sorted(number for numbers in found.values() for number in numbers) == list(range(1, 161))
     written = texts(database)
     for worker, numbers in found.items():
         assert [written[num - 1] for num in numbers] == [f"{worker}/{n}" for n in range(5)]

@@ -64,8 +64,8 @@ def test_the_index_holds_what_a_dict_would(steps: list[Any]) -> None:
                 kept[num] = value, terms
                 lexical.add(connection, 1, value, num, counts_of(terms))
             case "remove" if value in kept:
-                namespace, terms = kept.pop(value)
-                lexical.remove(connection, 1, namespace, value, terms)
+                namespace, held = kept.pop(value)
+                lexical.remove(connection, 1, namespace, value, held)
             case "seal":
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(lexical, "SEAL_AT", 1)

@@ -85,7 +85,7 @@ def test_scores_do_not_depend_on_another_namespace(
     assert recalls(mine, theirs, query, vectors=False) == alone
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=50)
 @given(
     mine=st.lists(items, min_size=1, max_size=6),
     theirs=st.lists(st.tuples(st.integers(0, 50), items), max_size=6),
@@ -94,14 +94,8 @@ def test_scores_do_not_depend_on_another_namespace(
 def test_scores_of_vectors_do_not_depend_on_another_namespace(
     mine: list[Item], theirs: list[tuple[int, Item]], query: str
 ) -> None:
-    """To seven digits: a product of a matrix rounds each row by where in the matrix it stands."""
     alone = recalls(mine, [], query, vectors=True)
-    beside = recalls(mine, theirs, query, vectors=True)
-    scores = dict.fromkeys([text for text, _, _ in alone])
-    assert dict.fromkeys(text for text, _, _ in beside).keys() == scores.keys()
-    assert sorted(score for _, score, _ in beside) == pytest.approx(
-        sorted(score for _, score, _ in alone), abs=1e-6
-    )
+    assert recalls(mine, theirs, query, vectors=True) == alone
 
 
 def test_a_namespace_is_a_name_a_subtree_or_everything() -> None:

@@ -24,10 +24,14 @@ from haulout.log.memory import (
     read_payload,
 )
 
+NAIVE = datetime(2025, 1, 1)  # noqa: DTZ001
+
 # --- times ---------------------------------------------------------------------------------
 
 aware = st.datetimes(
-    min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)
+    min_value=datetime(1, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 
 
@@ -41,7 +45,7 @@ def test_a_time_keeps_its_microsecond_in_any_zone(value: datetime, hours: int) -
 
 @pytest.mark.parametrize(
     "value",
-    [datetime(2025, 1, 1), "2025-01-01T00:00:00", "2025-01-01", "noon", "", date(2025, 1, 1), 5,
+    [NAIVE, "2025-01-01T00:00:00", "2025-01-01", "noon", "", date(2025, 1, 1), 5,
      datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
      datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))],
 )  # fmt: skip
@@ -108,7 +112,7 @@ REFUSED: list[tuple[dict[str, Any], type[InputError]]] = [
     ({"vector": [1e300, 1]}, InputError),
     ({"vector": ["a"]}, InputError),
     ({"vector": [[1], [1, 2]]}, InputError),
-    ({"occurred_at": datetime(2025, 1, 1)}, InputError),
+    ({"occurred_at": NAIVE}, InputError),
     ({"valid_from": "2025-01-02T00:00:00Z", "valid_until": "2025-01-02T00:00:00Z"}, InputError),
 ]
 

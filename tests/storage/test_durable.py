@@ -23,7 +23,7 @@ CALLS = ("open", "write", "fsync", "replace")
 def spied(
     monkeypatch: pytest.MonkeyPatch, fail: Callable[[str, int], OSError | None] | None = None
 ) -> list[str]:
-    """The calls that reach the disk, in order; the real ones run, but where ``fail`` has an error."""
+    """The calls that reach the disk, in order; the real ones run, unless ``fail`` has an error."""
     made: list[str] = []
 
     def wrap(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,7 +117,7 @@ def test_content_that_fails_while_it_is_made_changes_nothing(tmp_path: Path) -> 
 
     with pytest.raises(ZeroDivisionError):
         write_file(target, parts())
-    with pytest.raises(ZeroDivisionError), replacing(target) as temporary:
+    with pytest.raises(ZeroDivisionError), replacing(target) as temporary:  # noqa: PT012
         temporary.write_bytes(b"new")
         raise ZeroDivisionError
     assert target.read_bytes() == b"old"

@@ -68,7 +68,7 @@ class BagEmbedder:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.seen += texts
         rows = np.zeros((len(texts), self.dimensions))
-        for row, text in zip(rows, texts, strict=True):
+        for place, text in enumerate(texts):
             for word in re.findall(r"\w+", text.lower()) or [""]:
-                row += self._direction(word)
+                rows[place] += self._direction(word)
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

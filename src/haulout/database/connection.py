@@ -18,7 +18,7 @@ import apsw
 from haulout.database.failures import translate
 from haulout.errors import VaultLockedError
 
-_BUSY_MS = 10_000
+BUSY_MS = 10_000
 _CACHE_KIB = 16 * 1024
 
 
@@ -53,7 +53,7 @@ def connect(
         if path:
             connection.execute("PRAGMA cipher='chacha20'").fetchall()
             connection.execute(f"PRAGMA key='raw:{key.hex()}'").fetchall()
-        connection.set_busy_timeout(_BUSY_MS)
+        connection.set_busy_timeout(BUSY_MS)
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()

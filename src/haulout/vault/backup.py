@@ -94,7 +94,14 @@ def _read_head(file: Path) -> tuple[dict[str, Any], int]:
     if hashlib.sha256(data[:end]).digest() != data[end : end + 32]:
         message = f"The header of {file.name} is damaged."
         raise DamagedError(message, hint="Use another copy of the backup.")
-    return cast("dict[str, Any]", cbor2.loads(data[start + 4 : end])), end + 32
+    try:
+        header = cast("dict[str, Any]", cbor2.loads(data[start + 4 : end]))
+        if any(type(header[name]) is not bytes for name in ("vault", "key")):
+            raise TypeError(file.name)
+    except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
+        message = f"The header of {file.name} does not have the form of docs/spec/backup.md."
+        raise DamagedError(message, hint="Use another copy of the backup.") from error
+    return header, end + 32
 
 
 def restore(
