@@ -11,7 +11,8 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 CONSTRAIN := --constraints constraints.txt --build-constraints constraints.txt
 PACKAGE := pyproject.toml constraints.txt src/haulout/version.py
-BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
+BENCHMARKS := retrieval write_speed recall_speed queue_speed import_cost
+FIGURES := build/benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench crash fuzz format pin clean
@@ -33,11 +34,15 @@ check: $(DONE)/check $(DONE)/test ## style, types and the house rules
 	@$(BIN)/pytest tests/test_architecture.py
 
 bench: $(DONE)/package $(DONE)/model ## figures beside those of peers, measured on this machine
-	@[ -n "$(BENCHMARKS)" ] || echo "There are no benchmarks yet."
-	@set -e; for program in $(BENCHMARKS); do echo "== $$program"; $(BIN)/python $$program; done
+	@$(UV) --requirement benchmarks/requirements.txt
+	@mkdir -p $(FIGURES)
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; \
+	  $(BIN)/python benchmarks/$$name.py --json $(FIGURES)/$$name.json --png $(FIGURES)/$$name.png; \
+	done
 
 crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
-	@$(BIN)/pytest -n 2 -m full tests/crash || [ $$? -eq 5 ]
+	@mkdir -p $(FIGURES)
+	@$(BIN)/python tests/crash/run.py --json $(FIGURES)/crash.json
 
 fuzz: $(DONE)/test $(DONE)/model ## flipped bytes and hostile input, in full (long)
 	@$(BIN)/pytest -n 2 -m full --ignore=tests/crash || [ $$? -eq 5 ]

@@ -22,7 +22,7 @@ from crash.story import every_text
 from haulout import HauloutError, Vault
 
 CALLERS = 4
-LOG_BYTES = 32 * 1024 * 1024
+LOG_BYTES = 64 * 1024 * 1024
 
 
 @dataclass

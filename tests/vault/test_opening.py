@@ -17,6 +17,8 @@ from vault.making import NOON, BagEmbedder, Clock, entropy_of, new_vault, world
 from haulout import RecoveryKit, Vault
 from haulout.errors import (
     DamagedError,
+    DiskFullError,
+    ErasedError,
     HauloutError,
     InputError,
     ReadOnlyError,
@@ -574,3 +576,42 @@ def test_a_forget_that_another_reader_holds_up_is_pending_until_a_check(
         assert report.pending == ()
         assert report.cleared == ("free pages of erased memories",)
         assert vault.check().cleared == ()
+
+
+def test_a_full_disk_leaves_a_forget_pending_and_not_failed(
+    ephemeral: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = ephemeral.remember("secret")
+
+    def refuse() -> bool:
+        message = "There is no space left for memory.db."
+        raise DiskFullError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ephemeral._database, "scrub", refuse)
+        receipt = ephemeral.forget(memory.id)
+        assert "no space left" in receipt.pending[0]
+        assert ephemeral.check().pending
+    with pytest.raises(ErasedError):
+        ephemeral.get(memory.id)
+    assert ephemeral.check().cleared
+    assert ephemeral.check().cleared == ()
+
+
+def test_a_scrub_does_not_take_the_note_of_a_forget_that_came_meanwhile(
+    made: RecoveryKit, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(folder) as vault, opened(folder) as other:
+        first, second = vault.remember("secret"), other.remember("secret too")
+        real = vault._database.scrub
+
+        def meanwhile() -> bool:
+            with monkeypatch.context() as patch:
+                patch.setattr(other._database, "scrub", lambda: False)
+                assert other.forget(second.id).pending
+            return real()
+
+        monkeypatch.setattr(vault._database, "scrub", meanwhile)
+        assert vault.forget(first.id).pending == ()
+        monkeypatch.undo()
+        assert other.check().cleared == ("free pages of erased memories",)

@@ -140,7 +140,8 @@ def test_threads_with_one_operation_id_write_once(tmp_path: Path) -> None:
     def work(vault: Vault) -> None:
         start.wait()
         for number in range(10):
-            answers.append(vault.remember(f"item {number}", op_id=f"op-{number}"))
+            memory = vault.remember(f"item {number}", op_id=f"op-{number}")
+            answers.append(memory)
 
     threads = [threading.Thread(target=work, args=((first, second)[n % 2],)) for n in range(8)]
     for thread in threads:

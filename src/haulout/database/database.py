@@ -43,6 +43,7 @@ Job = Callable[[Transaction], Any]
 
 _MOST_JOBS_A_COMMIT = 256
 _CHECKPOINT_PAGES = 1000
+_VERY_LONG = 8  # times that: 32 MB
 _READS_END_MS = 100
 _LATCHED = "The disk failed while writing"
 
@@ -199,7 +200,8 @@ class Database:
                 self._refuse_if_latched()
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
-                    self._run_all(batch)
+                    for waiting in batch:
+                        self._run(waiting)
                     number = self._number() if self._lock else 0
                     self._connection.execute("COMMIT")
                 except BaseException:
@@ -212,25 +214,6 @@ class Database:
             failure = self._failed(error)
             for waiting in batch:
                 waiting.outcome[:] = [None, failure]
-
-    def _run_all(self, batch: list[_Waiting]) -> None:
-        """Run the jobs of one commit; when one raises, all start over, each in a savepoint.
-
-        A savepoint copies every page that its job changes: without one a lone write takes 9 %
-        less CPU time. So a job may run twice, and keeps nothing from a run that came to nothing.
-        """
-        connection = self._connection
-        try:
-            for waiting in batch:
-                waiting.outcome[:] = [waiting.job(cast("Transaction", connection)), None]
-        except (apsw.FullError, apsw.IOError):
-            raise  # the disk's failure is the whole batch's
-        except BaseException:  # noqa: BLE001 - raised again in the second run
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            connection.execute("BEGIN IMMEDIATE")
-            for waiting in batch:
-                self._run(waiting)
 
     def _run(self, waiting: _Waiting) -> None:
         """Run one job inside its own savepoint, so that its failure stays its own."""
@@ -266,20 +249,22 @@ class Database:
 
         Under the writer lock: with other processes writing meanwhile, the log would not end
         where the checkpoint does, would never begin anew, and every commit would try again
-        (8 processes: 500 writes a second instead of 950, on two cores). The end of the reads
-        begun before is waited for: readers that follow each other closely would otherwise keep
-        the log growing (8 of them: 70 MB in 20 s instead of 4).
+        (8 processes: 500 writes a second instead of 950, on two cores). Readers that follow each
+        other closely keep the log from beginning anew; once it is very long, the end of the
+        reads begun before is waited for.
         """
         if self._log_pages < _CHECKPOINT_PAGES:
             self._checkpoint_at = _CHECKPOINT_PAGES
         if self._log_pages < self._checkpoint_at or self._failure is not None:
             return
         self._checkpoint_at = self._log_pages + _CHECKPOINT_PAGES  # a reader may hold the log
+        very_long = self._log_pages > _VERY_LONG * _CHECKPOINT_PAGES
+        mode = apsw.SQLITE_CHECKPOINT_RESTART if very_long else apsw.SQLITE_CHECKPOINT_PASSIVE
         try:
             with self._gate if self._shared else nullcontext(), self._writing():
                 self._connection.set_busy_timeout(_READS_END_MS)
                 try:
-                    self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                    self._connection.wal_checkpoint(mode=mode)
                 finally:
                     self._connection.set_busy_timeout(BUSY_MS)
         except (apsw.BusyError, apsw.FullError, apsw.LockedError):

@@ -200,7 +200,7 @@ class VectorCache:
             codes = np.frombuffer(b"".join([row[2] for row in part]), np.int8)
             place = slice(used + start, used + start + len(part))
             self._matrix[place] = codes = codes.reshape(len(part), -1)
-            self._lengths[place] = np.sqrt(np.square(codes, dtype=np.int32).sum(axis=1))
+            self._lengths[place] = np.sqrt(np.einsum("ij,ij->i", codes, codes, dtype=np.int32))
         self._nums[used:needed] = [row[1] for row in rows]
         self._used, self._newest = needed, rows[-1][0]
 

@@ -11,7 +11,7 @@ import apsw
 import cbor2
 
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError, ErasedError, HauloutError
+from haulout.errors import DamagedError, ErasedError, HauloutError, StorageError
 from haulout.index import lexical, memories, vectors
 from haulout.index.schema import INDEX_TABLES
 from haulout.log import chain
@@ -33,7 +33,17 @@ _MOST_PROBLEMS = 50
 
 def note_pending_scrub(connection: Transaction, vault: int) -> None:
     """Note, with the forget itself, that freed pages and the write-ahead log must be cleared."""
-    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?, 'yes')", (vault, _PENDING))
+    connection.execute(
+        "INSERT OR REPLACE INTO setting SELECT ?, ?, max(num) FROM record", (vault, _PENDING)
+    )
+
+
+def _noted(connection: Transaction, vault: int) -> str | None:
+    """Which forget is noted as pending: the number of its record."""
+    row = connection.execute(
+        "SELECT value FROM setting WHERE vault = ? AND name = ?", (vault, _PENDING)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def scrub(parts: Parts, most_bytes: int | None) -> tuple[str, ...]:
@@ -48,23 +58,27 @@ def scrub(parts: Parts, most_bytes: int | None) -> tuple[str, ...]:
     size = parts.database.size()
     if most_bytes is not None and size > most_bytes:
         return (f"{DATABASE} has {size} bytes; `haulout check` clears its free pages",)
-    if not parts.database.scrub():
-        return ("another process reads the old pages; `haulout check` clears them",)
-    parts.database.write(
-        lambda connection: connection.execute(
-            "DELETE FROM setting WHERE vault = ? AND name = ?", (parts.vault, _PENDING)
+    with parts.database.read() as connection:
+        noted = _noted(connection, parts.vault)
+    try:
+        if not parts.database.scrub():
+            return ("another process reads the old pages; `haulout check` clears them",)
+        parts.database.write(  # but not the note of a forget that came meanwhile
+            lambda connection: connection.execute(
+                "DELETE FROM setting WHERE vault = ? AND name = ? AND value = ?",
+                (parts.vault, _PENDING, noted),
+            )
         )
-    )
+    except StorageError as error:
+        return (f"{error.message} `haulout check` clears the free pages",)
     return ()
 
 
 def _clear_pending(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Finish earlier forgets: (what was cleared, what is still pending)."""
     with parts.database.read() as connection:
-        row = connection.execute(
-            "SELECT 1 FROM setting WHERE vault = ? AND name = ?", (parts.vault, _PENDING)
-        ).fetchone()
-    if row is None:
+        noted = _noted(connection, parts.vault)
+    if noted is None:
         return (), ()
     pending = scrub(parts, None)
     return (() if pending else ("free pages of erased memories",)), pending
