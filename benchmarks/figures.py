@@ -60,11 +60,20 @@ def spread(milliseconds: Sequence[float]) -> dict[str, float]:
 
 
 def verdict(value: float, floor: float, goal: float, *, more_is_better: bool = False) -> str:
-    """A floor and a goal beside what was measured."""
+    """What a figure reaches: "goal", "floor", or "below the floor"."""
     sign = 1 if more_is_better else -1
     if sign * value >= sign * goal:
-        return "[green]goal[/green]"
-    return "[cyan]floor[/cyan]" if sign * value >= sign * floor else "[red]below the floor[/red]"
+        return "goal"
+    return "floor" if sign * value >= sign * floor else "below the floor"
+
+
+def show_verdicts(verdicts: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+    """A line for each floor and goal, with what was measured."""
+    colours = {"goal": "green", "floor": "cyan", "below the floor": "red"}
+    for line in verdicts.values():
+        value = f"{line['value']:,.0f}" if line["value"] >= 100 else f"{line['value']:.2f}"
+        colour = colours[line["verdict"]]
+        console.print(f"{line['what']}: {value} ([{colour}]{line['verdict']}[/{colour}])")
 
 
 def write_files(
@@ -92,7 +101,7 @@ def bars(panel: Any, title: str, values: Mapping[str, float], unit: str) -> None
     names = list(values)[::-1]
     colours = [HAULOUT_COLOUR if name.startswith("haulout") else PEER_COLOUR for name in names]
     drawn = panel.barh(names, [values[name] for name in names], color=colours)
-    panel.bar_label(drawn, fmt=lambda value: f" {value:,.3g}")
+    panel.bar_label(drawn, fmt=lambda v: f" {v:,.0f}" if v >= 100 else f" {v:.3g}")
     panel.set(title=title, xlabel=unit)
     panel.margins(x=0.18)
     panel.spines[["top", "right"]].set_visible(False)

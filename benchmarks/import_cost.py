@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from figures import bars, machine, parser, pick_console, verdict, write_files
+from figures import bars, machine, parser, pick_console, show_verdicts, verdict, write_files
 from rich.console import Console
 from rich.table import Table
 from stores import ROOT, Skipped, environment, python_that_loads_extensions
@@ -164,7 +164,6 @@ def verdicts(figures: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, name, what, floor, goal in (
         ("import", "haulout: import haulout", "import, CPU ms", 150, 80),
-        ("import_vault", "haulout: from haulout import Vault", "import of Vault, CPU ms", 150, 80),
         ("version", "haulout --version", "--version, CPU ms", 250, 120),
     ):
         if name in figures["imports"]:
@@ -198,8 +197,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
     console.print(table)
     for name, found in figures["installs"].items():
         console.print(f"{name}: {found['packages']} packages, {found['mb']:.0f} MB")
-    for line in figures["verdicts"].values():
-        console.print(f"{line['what']}: {line['value']:.0f} ({line['verdict']})")
+    show_verdicts(figures["verdicts"], console)
 
 
 def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from figures import bars, machine, parser, pick_console, verdict, write_files
+from figures import bars, machine, parser, pick_console, show_verdicts, verdict, write_files
 from rich.console import Console
 from rich.table import Table
 
@@ -97,8 +97,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
     ):
         table.add_row(what, value)
     console.print(table)
-    for line in figures["verdicts"].values():
-        console.print(f"{line['what']}: {line['value']:.0f} ({line['verdict']})")
+    show_verdicts(figures["verdicts"], console)
 
 
 def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:

@@ -25,7 +25,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from figures import bars, machine, parser, percentile, pick_console, spread, verdict, write_files
+from figures import (
+    bars,
+    machine,
+    parser,
+    percentile,
+    pick_console,
+    show_verdicts,
+    spread,
+    verdict,
+    write_files,
+)
 from rich.console import Console
 from rich.table import Table
 from stores import ROOT, Arm, Running, StoreFailed, haulout, peers
@@ -181,8 +191,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
             console.print(f"one recall from the command line: {line}")
         elif "skipped" in own:
             console.print(f"[yellow]skipped:[/yellow] the command line: {own['skipped']}")
-    for line in figures["verdicts"].values():
-        console.print(f"{line['what']}: {line['value']:.2f} ({line['verdict']})")
+    show_verdicts(figures["verdicts"], console)
 
 
 def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from figures import bars, machine, parser, pick_console, spread, verdict, write_files
+from figures import bars, machine, parser, pick_console, show_verdicts, spread, verdict, write_files
 from rich.console import Console
 from rich.table import Table
 from stores import Arm, Running, StoreFailed, bare, haulout, peers
@@ -176,8 +176,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
                 "" if over is None or name == BARE else f"{over:+.2f}",
             )
         console.print(table)
-    for line in figures["verdicts"].values():
-        console.print(f"{line['what']}: {line['value']:.2f} ({line['verdict']})")
+    show_verdicts(figures["verdicts"], console)
 
 
 def verdicts(scenarios: dict[str, dict[str, Any]]) -> dict[str, Any]:

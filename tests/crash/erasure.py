@@ -180,14 +180,12 @@ def _scrubbing(how: Scrub) -> Iterator[None]:
 
 def _read_on(connection: Connection, folder: Path, token: str) -> None:
     """A process that recalls the token again and again until it is told to stop."""
-    recalls = 0
     with Vault.open(folder, embedder=FakeEmbedder()) as vault:
         vault.recall(token)
-        connection.send(None)
+        connection.send("ready")
         while not connection.poll():
             vault.recall(token)
-            recalls += 1
-    connection.send(recalls)
+    connection.send("done")
 
 
 @contextmanager
@@ -196,10 +194,10 @@ def _reader(folder: Path, token: str, *, reading: bool) -> Iterator[None]:
         yield
         return
     with child(_read_on, folder, token) as (_, connection):
-        connection.recv()
+        assert connection.recv() == "ready"
         yield
-        connection.send(None)
-        assert connection.recv() > 0
+        connection.send("stop")
+        assert connection.recv() == "done"
 
 
 def trial(seed: int, reading: bool, scrub: Scrub = "full") -> Residue:  # noqa: FBT001

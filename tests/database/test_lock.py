@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,38 +21,24 @@ def lock(tmp_path: Path) -> Iterator[WriterLock]:
     found.close()
 
 
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.usefixtures("hasty_threads")
 @pytest.mark.parametrize("shared", [True, False], ids=["one object", "an object each"])
 def test_one_thread_at_a_time_holds_the_lock(tmp_path: Path, *, shared: bool) -> None:
-    locks = [WriterLock(tmp_path / "lane.lock") for _ in range(1 if shared else 4)]
-    inside, most = 0, 0
+    first = WriterLock(tmp_path / "lane.lock")
+    second = first if shared else WriterLock(tmp_path / "lane.lock")
+    entered = threading.Event()
 
-    def work(lock: WriterLock) -> None:
-        nonlocal inside, most
-        for _ in range(100):
-            with lock.held():
-                inside += 1
-                most = max(most, inside)
-                for _ in range(20):
-                    pass
-                inside -= 1
+    def enter() -> None:
+        with second.held():
+            entered.set()
 
-    threads = [threading.Thread(target=work, args=(locks[n % len(locks)],)) for n in range(4)]
-    for thread in threads:
+    thread = threading.Thread(target=enter)
+    with first.held():
         thread.start()
-    for thread in threads:
-        thread.join()
-    for lock in locks:
+        assert not entered.wait(0.2)
+    thread.join()
+    assert entered.is_set()
+    for lock in {first, second}:
         lock.close()
-    assert (inside, most) == (0, 1)
 
 
 def test_the_lock_is_given_back_after_an_error(lock: WriterLock) -> None:

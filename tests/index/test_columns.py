@@ -142,3 +142,13 @@ def test_valid_until_is_the_first_moment_at_which_it_is_not_true() -> None:
         assert texts(vault, valid_at=moment(NOON)) == {"open"}
         assert texts(vault, valid_at=moment(NOON + HOUR - 1)) == {"open"}
         assert texts(vault, valid_at=moment(NOON + HOUR)) == set()
+
+
+def test_a_truth_that_ended_does_not_bring_the_one_before_it_back() -> None:
+    with Vault.ephemeral() as vault:
+        memory = vault.remember("Ana lives in Oslo")
+        began, ended = moment(NOON), moment(NOON + HOUR)
+        vault.update(memory.id, "Ana is in Lisbon", valid_from=began, valid_until=ended)
+        assert texts(vault, valid_at=moment(NOON - 1)) == {"Ana lives in Oslo"}
+        assert texts(vault, valid_at=began) == {"Ana is in Lisbon"}
+        assert texts(vault, valid_at=ended) == set()

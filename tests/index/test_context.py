@@ -148,3 +148,10 @@ def test_every_context_of_a_vault_has_a_new_boundary() -> None:
         found = [vault.context("walnuts").text.splitlines()[0] for _ in range(4)]
     assert len(set(found)) == 4
     assert all(re.fullmatch(r"<haulout-memories boundary=[0-9a-f]{16}>", line) for line in found)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\u2028", "\x85"])
+@pytest.mark.parametrize("budget", [80, 100, 150])
+def test_a_text_of_many_lines_stays_within_the_budget(end: str, budget: int) -> None:
+    context = pack([recalled(f"a{end}" * 200), recalled("small", 2)], budget, BOUNDARY)
+    assert estimate_tokens(context.text) == context.tokens <= budget

@@ -69,7 +69,15 @@ def recalls(
             if at % (len(mine) + 1) == len(mine):
                 vault.remember(**other, namespace="theirs")
         vault.catch_up()
-        return shown(vault.recall(query, namespace="mine", limit=50, explain=True))
+        later = moment(NOON + 10**15)
+        asked: list[dict[str, Any]] = [
+            {}, {"as_of": later}, {"as_of": later, "valid_at": later}, {"since": moment(NOON)},
+        ]  # fmt: skip
+        return [
+            one
+            for more in asked
+            for one in shown(vault.recall(query, namespace="mine", limit=50, explain=True, **more))
+        ]
 
 
 @settings(deadline=None, max_examples=60)

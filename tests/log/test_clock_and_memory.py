@@ -56,6 +56,15 @@ def test_a_time_without_zone_or_out_of_range_is_refused(value: Any) -> None:
 
 # --- content -------------------------------------------------------------------------------
 
+
+def nested(levels: int) -> Any:
+    """Lists and objects inside one another."""
+    value: Any = 1
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
 BIG = "é" * (memory.TEXT_BYTES // 2)
 ACCEPTED: list[dict[str, Any]] = [
     {"text": "x"},
@@ -68,6 +77,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"tags": ("a", "b")},
     {"metadata": {"a": "x" * (memory.METADATA_BYTES - len('{"a":""}'))}},
     {"metadata": {}},
+    {"metadata": {"[[[[": '}]"{[' * 100}},
+    {"metadata": {"a": nested(memory.METADATA_LEVELS - 1)}},
     {"source": "s" * memory.SOURCE_BYTES},
     {"source": ""},
     {"vector": [1] * memory.VECTOR_DIMENSIONS},
@@ -94,6 +105,7 @@ REFUSED: list[tuple[dict[str, Any], type[InputError]]] = [
     ({"tags": ["t" * (memory.NAME_BYTES + 1)]}, LimitError),
     ({"tags": [str(n) for n in range(memory.TAGS + 1)]}, LimitError),
     ({"metadata": {"a": "x" * (memory.METADATA_BYTES - len('{"a":""}') + 1)}}, LimitError),
+    ({"metadata": {"a": nested(memory.METADATA_LEVELS)}}, LimitError),
     ({"metadata": [1]}, InputError),
     ({"metadata": "{}"}, InputError),
     ({"metadata": {1: "a"}}, InputError),

@@ -463,4 +463,4 @@ class TestVaultAgainstAModel(VaultMachine.TestCase):
 
 @pytest.mark.full
 class TestVaultAgainstAModelAtLength(VaultMachine.TestCase):
-    settings = settings(QUICK, max_examples=400, stateful_step_count=60)
+    settings = settings(QUICK, max_examples=200, stateful_step_count=50)

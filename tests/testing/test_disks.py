@@ -117,8 +117,8 @@ def test_a_failed_sync_while_an_erasure_is_finished_latches_the_vault_too(tmp_pa
         vault.close()
     with mounted(NoCheckpoints(), tmp_path) as vfs:
         vault = Vault.open(tmp_path / "vault", embedder="none", world=World(vfs=vfs))
-        with pytest.raises(StorageError, match=r"memory\.db"):
-            vault.forget(gone.id, op_id="gone")
+        (pending,) = vault.forget(gone.id, op_id="gone").pending
+        assert "memory.db" in pending
         with pytest.raises(VaultClosedError, match=r"memory\.db"):
             vault.remember("It swims.")
         vault.close()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from haulout.database.transaction import Transaction
+from haulout.errors import DamagedError
 from haulout.index import lexical, vectors
 from haulout.index.filter import compile_filter
 from haulout.index.forms import asking, traits, word_form
@@ -222,6 +223,10 @@ def read(connection: Transaction, nums: Sequence[int]) -> list[Memory]:
         marks = ",".join("?" * len(part))
         rows = connection.execute(f"SELECT {_COLUMNS} {_FROM} WHERE v.num IN ({marks})", part)
         found.update((row[0], _memory(row)) for row in rows)
+    missing = [num for num in nums if num not in found]
+    if missing:
+        message = f"The view has no version of record number {missing[0]}."
+        raise DamagedError(message)
     return [found[num] for num in nums]
 
 

@@ -7,6 +7,7 @@ Limits are stated here and nowhere else.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,10 +25,13 @@ NAMESPACE_BYTES = 255
 NAME_BYTES = 255
 SOURCE_BYTES = 2048
 METADATA_BYTES = 64 * 1024
+METADATA_LEVELS = 100  # SQLite reads no JSON beyond 1,000, and a filter reads metadata there
 TAGS = 64
 OPERATION_ID_BYTES = 255
 VECTOR_DIMENSIONS = 8192
 DEFAULT_KIND = "note"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -180,7 +184,19 @@ def _checked_metadata(metadata: object) -> str | None:
     if not all(isinstance(key, str) for key in cast("Mapping[object, object]", metadata)):
         message = "metadata's keys must be text."
         raise InputError(message)
-    return _clean(text, "metadata", METADATA_BYTES)
+    if (levels := _levels(_clean(text, "metadata", METADATA_BYTES))) > METADATA_LEVELS:
+        message = f"metadata has {levels} levels; the limit is {METADATA_LEVELS}."
+        raise LimitError(message)
+    return text
+
+
+def _levels(text: str) -> int:
+    """How many lists and objects stand inside one another in a JSON text."""
+    level = most = 0
+    for mark in _BRACKET.findall(_STRING.sub("", text)):
+        level += 1 if mark in "[{" else -1
+        most = max(most, level)
+    return most
 
 
 def _checked_vector(vector: object) -> bytes | None:

@@ -1,4 +1,6 @@
-"""The log's tables. Records are the truth; the other tables are views that `rebuild` remakes.
+"""The log's tables. Records are the truth, and `record_key` holds the keys that open them.
+
+`namespace` gives names their local numbers; `operation` is a view that `rebuild` remakes.
 
 Every table carries the vault (a small local number), so that one PostgreSQL can host many.
 `record.num` is a local number: it grows in the order this copy learned of records, is never
