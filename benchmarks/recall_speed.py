@@ -175,7 +175,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
             table.add_column(heading, justify="right")
         for name, found in stores.items():
             if "failed" in found:
-                table.add_row(name, f"[dim]cannot: {found['failed'][:60]}[/dim]", *[""] * 6)
+                table.add_row(name, f"[dim]cannot: {found['failed'][:36]}[/dim]", *[""] * 6)
                 continue
             keys = ("p50_ms", "p95_ms", "cpu_ms", "after_write_p50_ms", "cold_first_recall_ms")
             table.add_row(

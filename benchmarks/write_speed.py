@@ -166,7 +166,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
             table.add_column(heading, justify="right")
         for name, found in stores.items():
             if "failed" in found:
-                table.add_row(name, f"[dim]cannot: {found['failed'][:60]}[/dim]", *[""] * 5)
+                table.add_row(name, f"[dim]cannot: {found['failed'][:36]}[/dim]", *[""] * 5)
                 continue
             over = found.get("cpu_ms_over_bare")
             table.add_row(
