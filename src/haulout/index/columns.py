@@ -172,7 +172,7 @@ class ColumnCache:
     def _extended(self, view: View, scope: Scope) -> View | None:
         """A view with the versions that came since, or None where it has to be made anew.
 
-        Agents write and recall by turns: at 100,000 memories this is 1 ms instead of 4.
+        Agents write and recall by turns; making a view anew sorts every session each time.
         """
         if scope.as_of is not None or scope.valid_at is not None:
             return None

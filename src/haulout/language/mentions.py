@@ -33,6 +33,8 @@ _RULE: Final = re.compile(
     r"|\bI(?:['\u2019]d| would) rather you\b|\bmy preferences? (?:is|are|for)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_RULE_HINTS: Final = ("always", "never", "from now on", "i ask", "prefer", "you to", "rather you")
+"""One of these stands in whatever the pattern of a rule matches."""
 # Words with which people speak of the conversation itself: rare in what was said, so that by
 # their rarity alone they would outweigh the subject of the question.
 _REQUEST: Final = frozenset(
@@ -59,6 +61,9 @@ def asks_when(question: str) -> bool:
 
 def states_rule(text: str) -> bool:
     """Whether the text says how its writer wants things from now on, or prefers them."""
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _RULE_HINTS):
+        return False  # 1 us instead of 25, for nearly every text
     return _RULE.search(text) is not None
 
 
