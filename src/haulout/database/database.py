@@ -201,7 +201,9 @@ class Database:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     for waiting in batch:
-                        self._run(waiting)
+                        self._run(waiting, alone=len(batch) == 1)
+                    if not self._connection.in_transaction:
+                        return  # the only job failed and was undone
                     number = self._number() if self._lock else 0
                     self._connection.execute("COMMIT")
                 except BaseException:
@@ -215,18 +217,24 @@ class Database:
             for waiting in batch:
                 waiting.outcome[:] = [None, failure]
 
-    def _run(self, waiting: _Waiting) -> None:
-        """Run one job inside its own savepoint, so that its failure stays its own."""
+    def _run(self, waiting: _Waiting, *, alone: bool) -> None:
+        """Run one job; beside others in a savepoint of its own, so that its failure stays its own.
+
+        A savepoint copies every page that its job changes, a tenth of a lone write's CPU time.
+        """
         connection = self._connection
-        connection.execute("SAVEPOINT job")
+        if not alone:
+            connection.execute("SAVEPOINT job")
         try:
             waiting.outcome[:] = [waiting.job(cast("Transaction", connection)), None]
         except (apsw.FullError, apsw.IOError):
             raise  # the disk's failure is the whole batch's
         except BaseException as error:  # noqa: BLE001 - handed to the caller that sent the job
-            connection.execute("ROLLBACK TO job")
-            waiting.outcome[:] = [None, translate(error, self.name) if isinstance(error, apsw.Error) else error]  # fmt: skip  # noqa: E501
-        connection.execute("RELEASE job")
+            connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+            ours = translate(error, self.name) if isinstance(error, apsw.Error) else error
+            waiting.outcome[:] = [None, ours]
+        if not alone:
+            connection.execute("RELEASE job")
 
     def _failed(self, error: Exception) -> Exception:
         """Latch unless the failure is one after which the disk's state is known."""
