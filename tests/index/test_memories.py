@@ -12,7 +12,6 @@ from vault.making import BagEmbedder, moment, new_vault, world
 
 from haulout import Vault
 from haulout.index import memories
-from haulout.index.schema import INDEX_TABLE_NAMES, INDEX_TABLES
 from haulout.testing.pages import vault_pages
 
 RARE = "zyzzyva"  # in each place of a memory that can hold a word
@@ -103,11 +102,6 @@ def test_forgetting_leaves_no_byte_on_disk(tmp_path: Path, *, sealed: bool) -> N
     assert vault.check().sound
     vault.close()
     assert found() == 0
-
-
-def test_the_list_of_index_tables_is_whole() -> None:
-    created = {line.split()[2] for line in INDEX_TABLES.splitlines() if "CREATE TABLE" in line}
-    assert created - set(INDEX_TABLE_NAMES) == {"setting"}
 
 
 def test_versions_are_counted_and_kept_in_order() -> None:

@@ -58,7 +58,6 @@ class View:
         nums: version number of each row, ascending.
         row_of: row of each num from 0 to the largest known, or -1.
         columns: what the ranking knows of each row.
-        recorded_at: clock of the memory's first version, each row.
         session: number of each row's session, or -1.
         taken: how many versions were known when the view was made.
     """
@@ -66,7 +65,6 @@ class View:
     nums: Ints
     row_of: Ints
     columns: Columns
-    recorded_at: Ints
     session: NDArray[np.int32]
     taken: int
 
@@ -194,7 +192,6 @@ class ColumnCache:
             nums=np.concatenate([view.nums, fresh.nums]),
             row_of=row_of,
             columns=Columns(**joined),
-            recorded_at=np.concatenate([view.recorded_at, fresh.recorded_at]),
             session=session,
             taken=fresh.taken,
         )
@@ -239,7 +236,7 @@ class ColumnCache:
             traits=data["traits"][found],
             occurred_at=occurred,
         )
-        return View(nums, row_of, columns, data["created"][found], session, len(data["num"]))
+        return View(nums, row_of, columns, session, len(data["num"]))
 
 
 def _neighbours(session: NDArray[np.int32], occurred: Ints, memory: Ints) -> tuple[Ints, Ints]:

@@ -85,15 +85,3 @@ CREATE TABLE setting (
     PRIMARY KEY (vault, name)
 ) WITHOUT ROWID;
 """
-
-INDEX_TABLE_NAMES = (
-    "version",
-    "erased",
-    "lexicon",
-    "fresh",
-    "posting",
-    "model",
-    "vector",
-    "embed_queue",
-)
-"""What `rebuild` empties. `setting` holds choices, not search state."""

@@ -3,7 +3,6 @@
 from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import LIMITS, Limits
 from haulout.interchange.importer import RememberMany, SecretPolicy, import_file
-from haulout.interchange.jsonl import line
 from haulout.interchange.records import ImportedMemory, Problem, Report, SecretNotice
 from haulout.interchange.registry import ADAPTERS, detect
 from haulout.interchange.secrets import Secret, find_secrets
@@ -23,5 +22,4 @@ __all__ = [
     "detect",
     "find_secrets",
     "import_file",
-    "line",
 ]

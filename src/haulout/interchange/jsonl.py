@@ -9,10 +9,8 @@ a list of such.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Generator, Iterator
 from hashlib import sha256
-from typing import Any
 
 from haulout.errors import ImportFormatError, InputError
 from haulout.interchange.adapter import Adapter
@@ -53,30 +51,6 @@ _OWN_FIELDS = frozenset(
     ("text", "id", "tags", "metadata", "source", *_OWN_TIMES, *_OWN_NAMES, *_OF_THE_VAULT)
 )
 _CHAT_FIELDS = frozenset(("role", "content", "id", "uuid", "model", "name", *_TIMES, *_SESSIONS))
-
-
-def line(memory: Mapping[str, Any]) -> bytes:
-    """One memory as a line of Haulout's own form: sorted keys, no spaces, UTF-8, one line break.
-
-    Fields that are None are left out; times are written in UTC.
-
-    Raises:
-        InputError: a value has no place in JSON.
-    """
-    given = {name: _plain(value) for name, value in memory.items() if value is not None}
-    try:
-        written = json.dumps(
-            given, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-        return written.encode() + b"\n"
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"This memory cannot be written as JSON: {error}.") from error
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value
 
 
 def recognise(source: Source) -> str:

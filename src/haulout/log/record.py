@@ -89,14 +89,6 @@ class Header(NamedTuple):
     payload_hash: bytes
 
 
-class Record(NamedTuple):
-    """A header as stored, its signature, and its payload if that still exists."""
-
-    header_bytes: bytes
-    signature: bytes
-    payload: bytes | None
-
-
 def canonical(value: object) -> bytes:
     """Canonical CBOR (RFC 8949 §4.2.1). Floats never reach it: their callers send text."""
     return cbor2.dumps(value, canonical=True)
