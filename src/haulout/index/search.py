@@ -105,10 +105,9 @@ class Searcher:
         if allowed is not None and not allowed.any():
             return []
         columns, question, rows_kept = _restricted(view.columns, question, allowed)
-        if query.text is None and query.vector is None:
-            ranking = _newest(columns, query.limit)
-        else:
-            ranking = _with_evidence(rank(columns, question, query.limit), question)
+        ranking = rank(columns, question, query.limit)
+        if query.text is not None:
+            ranking = _with_evidence(ranking, question)
         rows = ranking.rows if rows_kept is None else rows_kept[ranking.rows]
         nums = [int(num) for num in view.nums[rows]]
         return [
@@ -177,12 +176,6 @@ def _period(text: str, now: int) -> tuple[int, int] | None:
     if period is None:
         return None
     return to_microseconds(period.start, "start"), to_microseconds(period.end, "end")
-
-
-def _newest(columns: Columns, limit: int) -> Ranking:
-    """What happened last, where nothing was asked."""
-    rows = np.lexsort((np.arange(len(columns)), columns.occurred_at))[::-1][:limit]
-    return Ranking(rows.astype(np.int64), np.zeros(len(rows)))
 
 
 def _with_evidence(ranking: Ranking, question: Question) -> Ranking:
