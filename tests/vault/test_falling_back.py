@@ -17,7 +17,7 @@ class Unreachable:
     model = "unreachable"
     dimensions = 4
 
-    def embed(self, texts):
+    def embed(self, _texts):
         message = "The server does not answer."
         raise ModelError(message)
 
