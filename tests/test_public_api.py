@@ -15,6 +15,7 @@ from haulout import Vault, errors
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = [
+    "AsyncVault",
     "BackedUp",
     "CheckReport",
     "Citation",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from haulout.index.search import Recalled
     from haulout.log.memory import Memory
     from haulout.vault import Vault
+    from haulout.vault.asynchronous import AsyncVault
     from haulout.vault.values import (
         BackedUp,
         CheckReport,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "AsyncVault": "haulout.vault.asynchronous",
     "BackedUp": "haulout.vault.values",
     "CheckReport": "haulout.vault.values",
     "Citation": "haulout.index.context",
@@ -50,6 +52,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncVault",
     "BackedUp",
     "CheckReport",
     "Citation",
