@@ -331,6 +331,59 @@ def claude_project(**fields: object) -> dict:
     } | fields
 
 
+def claude_2023() -> bytes:
+    """Before blocks and before projects: messages of text alone, with their number."""
+    said_then = [("human", "Can bees smell smoke?"), ("assistant", "They can."), ("human", "")]
+    messages = [
+        {
+            "uuid": f"old{number}",
+            "text": words,
+            "sender": sender,
+            "index": number,
+            "created_at": f"2023-08-09T10:1{number}:00.000000+00:00",
+            "updated_at": f"2023-08-09T10:1{number}:00.000000+00:00",
+            "edited_at": None,
+            "chat_feedback": None,
+            "attachments": [],
+        }
+        for number, (sender, words) in enumerate(said_then)
+    ]
+    conversation = {
+        "uuid": "conversation-0",
+        "name": "",
+        "created_at": "2023-08-09T10:09:00.000000+00:00",
+        "updated_at": "2023-08-09T10:19:00.000000+00:00",
+        "chat_messages": messages,
+    }
+    users = [{"uuid": "account-1", "full_name": "Odile", "email_address": "odile@example.org"}]
+    return to_zip({"conversations.json": [conversation], "users.json": users})
+
+
+def claude_2025() -> bytes:
+    """Blocks, an account, projects in one file, and no memories yet."""
+    spelled_otherwise = [
+        claude_message(5, "Human", content="Written as one string."),
+        claude_message(6, "", said("Under another name."), role="assistant"),
+    ]
+    older = claude_conversation(uuid="conversation-2", chat_messages=spelled_otherwise)
+    project = claude_project()
+    project["docs"][0] = {"uuid": "doc-1", "file_name": "may.md", "content": "Swarms in May."}
+    return to_zip(
+        {
+            "conversations.json": [claude_conversation(), older],
+            "projects.json": [project],
+            "users.json": [{"uuid": "account-1", "full_name": "Odile"}],
+        }
+    )
+
+
+def claude_september() -> dict[str, bytes]:
+    """The several ZIPs of September 2026: memory in one object a person, and no files in it."""
+    return claude_archives() | {
+        "memories-000.zip": to_zip({"memories/account-1.json": claude_memories()})
+    }
+
+
 def claude_february() -> bytes:
     return to_zip(
         {
@@ -373,11 +426,15 @@ def claude_manifest(names: Sequence[str]) -> dict:
     }
 
 
-def save_claude_october(folder: Path) -> Path:
-    archives = claude_archives()
+def save_claude(folder: Path, archives: Mapping[str, bytes]) -> Path:
+    """The manifest, with its ZIPs beside it."""
     for name, content in archives.items():
         save(folder, name, content)
     return save(folder, "anything-at-all", claude_manifest(list(archives)))
+
+
+def save_claude_october(folder: Path) -> Path:
+    return save_claude(folder, claude_archives())
 
 
 # --- Markdown and JSON Lines ------------------------------------------------------------

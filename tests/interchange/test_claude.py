@@ -1,4 +1,4 @@
-"""Claude's export in its four forms: every rule of docs/spec/import.md for it, by name."""
+"""Claude's export in all its forms: every rule of docs/spec/import.md for it, by name."""
 
 from datetime import UTC, datetime
 
@@ -12,6 +12,47 @@ from haulout.interchange import detect, import_file
 
 def import_conversations(tmp_path, shelf, *conversations: object):
     return import_file(save(tmp_path, "given", list(conversations)), shelf)
+
+
+def test_2023_messages_of_text_alone(tmp_path, shelf):
+    report = import_file(save(tmp_path, "x", fx.claude_2023()), shelf)
+    assert (report.format, report.taken, report.conversations) == ("claude", 2, 1)
+    assert dict(report.left_out) == {"no text": 1}
+    assert report.files_unused == ["users.json"]
+    assert shelf.by_text("They can.") == {
+        "text": "They can.",
+        "namespace": "default",
+        "kind": "turn",
+        "speaker": "assistant",
+        "session": "claude:conversation-0",
+        "occurred_at": datetime(2023, 8, 9, 10, 11, tzinfo=UTC),
+        "source": "claude",
+        "op_id": "import:claude:conversation-0/old1",
+    }
+
+
+def test_2025_blocks_and_projects_without_memories(tmp_path, shelf):
+    report = import_file(save(tmp_path, "x", fx.claude_2025()), shelf)
+    # 4 turns and 1 attachment, 2 turns in older spellings, 3 pieces of a project
+    assert (report.taken, report.conversations) == (10, 2)
+    assert dict(report.left_out) == fx.CLAUDE_LEFT_OUT
+    assert not report.not_understood
+    assert shelf.by_text("Written as one string.")["speaker"] == "user"
+    assert shelf.by_text("Under another name.")["speaker"] == "assistant"
+    assert shelf.by_text("Swarms in May.")["metadata"]["file_name"] == "may.md"
+
+
+def test_a_later_form_adds_to_an_older_only_what_is_new(tmp_path, shelf):
+    import_file(save(tmp_path, "a", fx.claude_2025()), shelf)
+    report = import_file(save(tmp_path, "b", fx.claude_february()), shelf)
+    assert (report.added, report.already_there, report.differing) == (3, 8, 0)  # the memories
+
+
+def test_september_a_manifest_with_its_zips_beside_it(tmp_path, shelf):
+    report = import_file(fx.save_claude(tmp_path, fx.claude_september()), shelf)
+    assert (report.taken, report.conversations) == (11, 1)
+    assert dict(report.left_out) == fx.CLAUDE_LEFT_OUT
+    assert not report.problems
 
 
 def test_february_one_zip(tmp_path, shelf):

@@ -1,22 +1,33 @@
 """The import as a whole: batches, repeats, dry runs, refusals, and counts that add up."""
 
+import io
 import json
 import tracemalloc
 
 import pytest
+from interchange import agents
 from interchange import fixtures as fx
 from interchange.fixtures import Shelf, chatgpt_conversation, message, save, to_lines
 
-from haulout.errors import ErasedError, ImportFormatError, InputError
-from haulout.interchange import ADAPTERS, ImportedMemory, detect, import_file, importer
+from haulout.errors import ErasedError, ImportFormatError, InputError, LimitError
+from haulout.interchange import ADAPTERS, ImportedMemory, Limits, detect, import_file, importer
 from haulout.interchange.records import PROBLEMS_LISTED_MAX
 
 EXPORTS = {
     "chatgpt": fx.chatgpt_zip(),
     "chatgpt shards": fx.chatgpt_shards_zip(),
+    "claude 2023": fx.claude_2023(),
+    "claude 2025": fx.claude_2025(),
     "claude february": fx.claude_february(),
     "claude may": fx.claude_may(),
+    "claude september": fx.to_zip(fx.claude_september()),
     "claude october": fx.to_zip(fx.claude_archives()),
+    "claude code": to_lines(agents.claude_code_lines()),
+    "claude code projects": fx.to_zip(agents.claude_code_projects()),
+    "codex": to_lines(agents.codex_lines()),
+    "codex before": to_lines(agents.codex_lines_before()),
+    "codex first": fx.to_json(agents.codex_document()),
+    "codex folder": fx.to_zip(agents.codex_folder()),
     "markdown": fx.MEMORY_MD,
     "chat lines": to_lines(fx.CHAT_LINES),
     "own lines": to_lines(fx.OWN_LINES),
@@ -86,6 +97,23 @@ def test_an_unknown_form_is_refused_naming_what_is_understood(tmp_path, content)
         detect(save(tmp_path, "conversations.json", content))
     for adapter in ADAPTERS:
         assert adapter.understands in refused.value.message
+
+
+@every_export
+def test_what_comes_in_through_a_stream_is_told_and_read_like_a_file(tmp_path, shelf, content):
+    data = content if isinstance(content, bytes) else content.encode()
+    path = save(tmp_path, "what was passed in", data)
+    assert detect(io.BytesIO(data)).name == detect(path).name
+    streamed = import_file(io.BytesIO(data), shelf).to_builtins()
+    held = dict(shelf.items)
+    shelf.items.clear()
+    assert streamed == import_file(path, shelf).to_builtins()
+    assert shelf.items == held
+
+
+def test_a_stream_too_long_to_hold_says_to_save_it_first(shelf):
+    with pytest.raises(LimitError, match="Save it as a file"):
+        import_file(io.BytesIO(b"# a\n" * 1000), shelf, limits=Limits(nested_bytes_max=1000))
 
 
 def test_two_forms_in_one_archive_are_refused(tmp_path):

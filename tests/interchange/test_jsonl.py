@@ -99,7 +99,7 @@ def test_deep_metadata_is_left_out(tmp_path, shelf):
 
 
 def test_a_line_over_the_limit_is_passed_over(tmp_path, shelf, monkeypatch):
-    monkeypatch.setattr("haulout.interchange.jsonl.LINE_BYTES_MAX", 1000)
+    monkeypatch.setattr("haulout.interchange.linestream.LINE_BYTES_MAX", 1000)
     lines = [{"text": "a"}, {"text": "b" * 2000}, {"text": "c"}]
     report = import_file(save(tmp_path, "x", to_lines(lines)), shelf)
     assert shelf.texts() == ["a", "c"]

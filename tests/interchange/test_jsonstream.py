@@ -144,3 +144,30 @@ def test_what_exporters_get_wrong_is_mended(raw, value):
 def test_what_is_no_json_is_refused_in_our_own_words(raw):
     with pytest.raises(ImportFormatError, match="broken JSON"):
         decode(raw)
+
+
+@settings(max_examples=80)
+@given(
+    before=st.dictionaries(
+        st.text('a"\\[]{},', max_size=6),
+        st.none() | st.integers() | st.text('"\\[]{}:,x', max_size=9) | st.just([{"wanted": [1]}]),
+        max_size=3,
+    ),
+    values=st.lists(st.dictionaries(st.text(max_size=3), st.integers(), max_size=2), max_size=3),
+    size=st.integers(1, 40),
+)
+def test_an_array_under_a_name_is_found_wherever_it_stands_in_its_object(before, values, size):
+    content = json.dumps(before | {"wanted": values, "after": {"wanted": [0]}}).encode()
+    found = elements(content, size, under="wanted")
+    assert [element.value for element in found] == values
+    assert [content[element.offset : element.offset + 1] for element in found] == [b"{"] * len(
+        found
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"a": 1}', b'{"a": [1], "wanted": 2}', b'{"a', b'{"a": [', b'{"wanted"']
+)
+def test_an_object_without_the_array_under_that_name_is_no_array(content):
+    with pytest.raises(ImportFormatError):
+        elements(content, under="wanted")

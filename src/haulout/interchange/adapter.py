@@ -18,11 +18,13 @@ class Adapter:
         understands: the forms it reads, for people.
         recognise: the form found in an open source, in words; "" when it is none of these.
         read: the source's portions, one at a time. Broken parts become problems in them.
-        last: asked only when no other format is recognised: its content says little.
+        round: when it is asked. A later round is asked only when no format of an earlier one
+            is recognised: 1 for marks that no other form has, 2 for fields that many forms
+            share, 3 for content that says little.
     """
 
     name: str
     understands: str
     recognise: Callable[[Source], str]
     read: Callable[[Source], Generator[Portion, None, None]]
-    last: bool = False
+    round: int = 1

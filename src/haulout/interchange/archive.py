@@ -1,4 +1,4 @@
-"""Reading a file, a folder or a ZIP that someone else made.
+"""Reading a file, a folder, a ZIP or a stream that someone else made.
 
 Nothing is ever written to disk, no link is followed, and no name from inside an archive is
 used as a path on this machine. What is refused is told as a problem; the rest is still read.
@@ -27,6 +27,7 @@ from haulout.interchange.records import Problem
 
 MEBIBYTE = 1024 * 1024
 CHUNK_BYTES = 256 * 1024
+STREAM_NAME = "what was passed in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +146,20 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Source:
-    """Open what stands at ``path``; what it is, its first bytes say.
+def open_source(given: str | os.PathLike[str] | IO[bytes], limits: Limits = LIMITS) -> Source:
+    """Open what stands at a path, or what a stream gives; what it is, its first bytes say.
+
+    A stream, such as standard input, is held in memory: it cannot be read twice.
 
     Raises:
         ImportFormatError: nothing is there, or it cannot be read as what it starts as.
-        LimitError: it holds more members than the limits allow.
+        LimitError: it holds more members than the limits allow, or a stream is too long.
     """
-    found = Path(path)
     meter = _Meter(limits)
+    if not isinstance(given, (str, os.PathLike)):
+        return _open_stream(given, limits, meter)
+    path = given
+    found = Path(path)
     try:
         mode = found.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -163,6 +169,24 @@ def open_source(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Source
     except (OSError, ValueError) as error:
         raise ImportFormatError(f"{label(str(path))} cannot be read: {_told(error)}.") from error
     raise ImportFormatError(f"{label(str(path))} is neither a file nor a folder.")
+
+
+def _open_stream(stream: IO[bytes], limits: Limits, meter: _Meter) -> Source:
+    held = bytearray()
+    try:
+        while chunk := stream.read(CHUNK_BYTES):
+            held += chunk
+            if len(held) > limits.nested_bytes_max:
+                raise LimitError(
+                    f"More than {limits.nested_bytes_max} bytes came in.",
+                    hint="Save it as a file, and import that.",
+                )
+    except (OSError, ValueError) as error:
+        raise ImportFormatError(f"It cannot be read: {_told(error)}.") from error
+    content = bytes(held)
+    if content.startswith(_ZIP_START):
+        return _Zip(io.BytesIO(content), STREAM_NAME, limits, meter)
+    return _Held(content, limits, meter)
 
 
 def read(source: Source, member: Member, bytes_max: int) -> bytes:
@@ -283,6 +307,24 @@ class _File(_Opened):
 
     def beside(self, wanted: Callable[[str], bool]) -> Source:
         return _Folder(self._path.absolute().parent, self._limits, self._meter, wanted)
+
+
+class _Held(_Opened):
+    """What came in through a stream, as a file that stands alone."""
+
+    kind: Literal["file"] = "file"
+
+    def __init__(self, content: bytes, limits: Limits, meter: _Meter) -> None:
+        super().__init__(STREAM_NAME, limits, meter)
+        self._content = content
+        self._add(Member(self._name, len(content), len(content)))
+
+    @contextmanager
+    def open(self, member: Member) -> Generator[Stream, None, None]:
+        yield Stream(io.BytesIO(self._content), member, self._meter)
+
+    def inside(self, member: Member) -> Source:
+        raise ImportFormatError(f"{member.name} is no archive.")
 
 
 class _Folder(_Opened):

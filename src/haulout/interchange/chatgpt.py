@@ -33,18 +33,24 @@ from haulout.interchange.fields import (
     text,
 )
 from haulout.interchange.jsonstream import Element, decode
-from haulout.interchange.records import FACT, PREFERENCE, TURN, ImportedMemory, Portion
+from haulout.interchange.records import (
+    FACT,
+    NO_TEXT,
+    NOT_UNDERSTOOD,
+    OTHER_BRANCH,
+    PREFERENCE,
+    TURN,
+    ImportedMemory,
+    Portion,
+)
 
 NAME = "chatgpt"
 MEMORY_FILE_BYTES_MAX = 16 * 1024 * 1024
 
 HIDDEN = "hidden"
 WEIGHT_0 = "weight 0"
-OTHER_BRANCH = "on another branch"
 DO_NOT_REMEMBER = "marked do not remember"
 TO_A_TOOL = "sent to a tool"
-NO_TEXT = "no text"
-NOT_UNDERSTOOD = "not understood"
 
 _SPEECH = ("text", "multimodal_text")
 _NOT_SPEECH = (

@@ -1,5 +1,6 @@
-"""Claude's data export, in the four forms it has had.
+"""Claude's data export, in the forms it has had.
 
+- before 2026: conversations.json, users.json, perhaps projects.json; messages of text alone;
 - February 2026: one ZIP with conversations.json, projects.json, memories.json;
 - May and June: the same, with one file a project in projects/;
 - September: a manifest that links to several ZIPs, with memories/<account>.json in one;
@@ -24,6 +25,8 @@ from haulout.errors import ImportFormatError, InputError
 from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import Member, Source, head, is_zip, read, unsafe_name
 from haulout.interchange.conversations import (
+    Said,
+    abandoned,
     conversation_members,
     first_object,
     read_elements,
@@ -43,7 +46,9 @@ from haulout.interchange.markdown import sections
 from haulout.interchange.records import (
     DOCUMENT,
     FACT,
+    NO_TEXT,
     NOTE,
+    OTHER_BRANCH,
     PREFERENCE,
     TURN,
     ImportedMemory,
@@ -55,8 +60,6 @@ NESTED_ARCHIVES_MAX = 200
 MANIFEST_BYTES_MAX = 4 * 1024 * 1024
 DOCUMENT_FILE_BYTES_MAX = 64 * 1024 * 1024
 
-NO_TEXT = "no text"
-OTHER_BRANCH = "on another branch"
 STARTER_PROJECT = "an example by the maker"
 UNSAFE_PATH = "its path is not safe"
 SECOND_OF_PATH = "a second file of the same path"
@@ -252,10 +255,20 @@ def _read_conversation(element: Element, portion: Portion) -> None:
         title=label(given.get("name")),
         place=f"{portion.file}, element {element.index}",
     )
-    abandoned = _abandoned(messages, given)
+    left_behind = abandoned(
+        [
+            Said(
+                label(message.get("uuid")),
+                label(message.get("parent_message_uuid")),
+                moment(message.get("created_at")),
+            )
+            for message in messages
+        ],
+        label(given.get("current_leaf_message_uuid")),
+    )
     known = moment(given.get("created_at"))
     for number, message in enumerate(messages):
-        if number in abandoned:
+        if number in left_behind:
             portion.leave_out(OTHER_BRANCH)
             continue
         own = moment(message.get("created_at"))
@@ -270,50 +283,6 @@ class _Conversation:
     place: str
 
 
-def _abandoned(messages: list[dict[str, object]], given: dict[str, object]) -> set[int]:
-    """Numbers of messages on branches the person left, where messages name their parents.
-
-    Of several answers to one message, the branch with the current leaf is kept; where no leaf
-    is told, the branch with the newest message. Messages without a parent's name all stay.
-    """
-    by_id = {label(message.get("uuid")): number for number, message in enumerate(messages)}
-    parents = [label(message.get("parent_message_uuid")) for message in messages]
-    children: dict[str, list[int]] = {}
-    for number, parent in enumerate(parents):
-        if parent:
-            children.setdefault(parent, []).append(number)
-    if not any(len(siblings) > 1 for siblings in children.values()):
-        return set()
-    leaf = by_id.get(label(given.get("current_leaf_message_uuid")), _newest(messages))
-    kept: set[int] = set()
-    while leaf is not None and leaf not in kept:
-        kept.add(leaf)
-        leaf = by_id.get(parents[leaf])
-    left: set[int] = set()
-    pending = [
-        number
-        for siblings in children.values()
-        if not kept.isdisjoint(siblings)
-        for number in siblings
-        if number not in kept
-    ]
-    while pending:
-        number = pending.pop()
-        if number not in left:
-            left.add(number)
-            below = children.get(label(messages[number].get("uuid")), [])
-            pending.extend(child for child in below if child not in kept)
-    return left
-
-
-def _newest(messages: list[dict[str, object]]) -> int | None:
-    def when(number: int) -> tuple[float, int]:
-        found = moment(messages[number].get("created_at"))
-        return (found.timestamp() if found else 0.0, number)
-
-    return max(range(len(messages)), key=when, default=None)
-
-
 def _read_message(
     conversation: _Conversation,
     number: int,
@@ -322,8 +291,8 @@ def _read_message(
     portion: Portion,
 ) -> None:
     when, inferred = time
-    sender = label(message.get("sender"))
-    speaker = _SENDERS.get(sender)
+    sender = label(message.get("sender")) or label(message.get("role"))
+    speaker = _SENDERS.get(sender.lower())
     message_id = label(message.get("uuid"))
     words = _speech(message, portion)
     if not message_id:  # no ID: the place in the conversation and a digest of the words
@@ -365,7 +334,7 @@ def _speech(message: dict[str, object], portion: Portion) -> str:
         else:
             portion.not_understood[f"block type: {kind}"] += 1
     if not blocks:  # before blocks there was only this
-        spoken.append(text(message.get("text")))
+        spoken.append(text(message.get("content")) or text(message.get("text")))
     return "\n\n".join(part for part in spoken if part.strip()).strip()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 
 from haulout.errors import InputError
@@ -30,11 +32,14 @@ def conversation_members(source: Source) -> list[Member]:
     return sorted(found, key=lambda member: (len(member.name), member.name))
 
 
-def first_object(source: Source, member: Member) -> dict[str, object]:
-    """The first object of a JSON array, or the object itself; empty when it is neither."""
+def first_object(source: Source, member: Member, under: str = "") -> dict[str, object]:
+    """The first object of a JSON array, or the object itself; empty when it is neither.
+
+    With ``under``, the first object of the array that stands under that name in an object.
+    """
     try:
         with source.open(member) as stream:
-            for element in islice(ArrayReader(stream), SNIFFED_ELEMENTS):
+            for element in islice(ArrayReader(stream, under=under), SNIFFED_ELEMENTS):
                 if found := mapping(element.value):
                     return found
     except InputError:
@@ -45,15 +50,16 @@ def first_object(source: Source, member: Member) -> dict[str, object]:
 def read_elements(
     source: Source,
     member: Member,
-    restart: re.Pattern[bytes],
+    restart: re.Pattern[bytes] | None,
     read_one: Callable[[Element, Portion], None],
     name: str | None = None,
+    under: str = "",
 ) -> Iterator[Portion]:
     """A portion for each element; one that is broken gives a problem with its position."""
     file = label(member.name if name is None else name)
     try:
         with source.open(member) as stream:
-            for element in ArrayReader(stream, restart=restart):
+            for element in ArrayReader(stream, restart=restart, under=under):
                 portion = Portion(file)
                 position = f"element {element.index}, byte {element.offset}"
                 if element.error:
@@ -67,3 +73,55 @@ def read_elements(
         portion = Portion(file)
         portion.problem("", error.message)
         yield portion
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Of one message: its ID, the ID of the one it answers, and when; "" where not told."""
+
+    name: str
+    parent: str
+    when: datetime | None
+
+
+def abandoned(messages: Sequence[Said], leaf_name: str = "") -> set[int]:
+    """Numbers of messages on branches the person left, where messages name their parents.
+
+    Of several answers to one message, the branch with the current leaf is kept; where no leaf
+    is told, the branch with the newest message. Messages without a parent's name all stay.
+    """
+    by_name = {message.name: number for number, message in enumerate(messages)}
+    children: dict[str, list[int]] = {}
+    for number, message in enumerate(messages):
+        if message.parent:
+            children.setdefault(message.parent, []).append(number)
+    if not any(len(siblings) > 1 for siblings in children.values()):
+        return set()
+    leaf = by_name.get(leaf_name, _newest(messages))
+    kept: set[int] = set()
+    while leaf is not None and leaf not in kept:
+        kept.add(leaf)
+        leaf = by_name.get(messages[leaf].parent)
+    left: set[int] = set()
+    pending = [
+        number
+        for siblings in children.values()
+        if not kept.isdisjoint(siblings)
+        for number in siblings
+        if number not in kept
+    ]
+    while pending:
+        number = pending.pop()
+        if number not in left:
+            left.add(number)
+            below = children.get(messages[number].name, [])
+            pending.extend(child for child in below if child not in kept)
+    return left
+
+
+def _newest(messages: Sequence[Said]) -> int | None:
+    def when(number: int) -> tuple[float, int]:
+        found = messages[number].when
+        return (found.timestamp() if found else 0.0, number)
+
+    return max(range(len(messages)), key=when, default=None)

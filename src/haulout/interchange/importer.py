@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import islice, zip_longest
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from haulout.errors import ErasedError, InputError, OperationReusedError
 from haulout.interchange.archive import LIMITS, Limits, Source, open_source
@@ -45,7 +45,7 @@ class RememberMany(Protocol):
 
 
 def import_file(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | IO[bytes],
     remember_many: RememberMany,
     *,
     namespace: str = "default",
@@ -58,7 +58,8 @@ def import_file(
     """Import what stands at ``path`` and say what became of every message in it.
 
     Args:
-        path: a file, a folder or a ZIP; its content decides what it is.
+        path: a file, a folder or a ZIP, or a stream of bytes such as standard input; its
+            content decides what it is.
         remember_many: takes a list of items, all or none, and gives their results in order.
         namespace: where the memories go.
         dry_run: read and report, but write nothing.

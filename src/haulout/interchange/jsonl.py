@@ -9,12 +9,12 @@ a list of such.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from hashlib import sha256
 
 from haulout.errors import ImportFormatError, InputError
 from haulout.interchange.adapter import Adapter
-from haulout.interchange.archive import CHUNK_BYTES, Source, Stream, head
+from haulout.interchange.archive import Source
 from haulout.interchange.fields import (
     digest,
     exact_name,
@@ -28,17 +28,24 @@ from haulout.interchange.fields import (
     text,
 )
 from haulout.interchange.jsonstream import decode
-from haulout.interchange.records import NOTE, TURN, ImportedMemory, Portion
+from haulout.interchange.linestream import (
+    decoded_object,
+    first_objects,
+    note_too_long,
+    numbered_lines,
+)
+from haulout.interchange.records import (
+    BROKEN_LINE,
+    NO_TEXT,
+    NOT_UNDERSTOOD,
+    NOTE,
+    TURN,
+    ImportedMemory,
+    Portion,
+)
 
 NAME = "jsonl"
-LINE_BYTES_MAX = 16 * 1024 * 1024  # 1 MiB of text is at most 6 MiB once escaped
 SOURCE_CHARS_MAX = 500  # at most 2,000 bytes; the vault takes 2,048
-SNIFFED_BYTES = 1024 * 1024
-SNIFFED_LINES = 20
-
-BROKEN_LINE = "a broken line"
-NOT_UNDERSTOOD = "not understood"
-NO_TEXT = "no text"
 
 _SPEAKERS = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
 _SEAL = b'"haulout_export"'
@@ -56,27 +63,9 @@ _CHAT_FIELDS = frozenset(("role", "content", "id", "uuid", "model", "name", *_TI
 def recognise(source: Source) -> str:
     if source.kind != "file":
         return ""
-    try:
-        content = head(source, source.members[0], SNIFFED_BYTES)
-        if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-            return ""
-        if b"\n" not in content:  # one long line
-            content = head(source, source.members[0], LINE_BYTES_MAX)
-    except InputError:
-        return ""
-    lines = [part for part in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if part.strip()]
-    if len(content) >= SNIFFED_BYTES and len(lines) > 1:
-        lines.pop()  # perhaps cut by the sniffing itself
-    forms = [_form(_decoded(part)) for part in lines[:SNIFFED_LINES]]
+    forms = [_form(given) for given in first_objects(source, source.members[0])]
     found = next((form for form in forms if form), "")
     return f"JSON Lines ({found})" if found and forms.count("") * 2 <= len(forms) else ""
-
-
-def _decoded(raw: bytes) -> dict[str, object]:
-    try:
-        return mapping(decode(raw))
-    except ImportFormatError:
-        return {}
 
 
 def _form(given: dict[str, object]) -> str:
@@ -94,11 +83,10 @@ def read_all(source: Source) -> Generator[Portion, None, None]:
     reader = _Reader()
     try:
         with source.open(member) as stream:
-            for number, raw in _lines(stream):
+            for number, raw in numbered_lines(stream):
                 portion = Portion(label(member.name))
                 if raw is None:
-                    portion.leave_out(BROKEN_LINE)
-                    portion.problem(f"line {number}", f"longer than {LINE_BYTES_MAX} bytes")
+                    note_too_long(number, portion)
                 else:
                     reader.read(number, raw, portion)
                 yield portion
@@ -109,29 +97,6 @@ def read_all(source: Source) -> Generator[Portion, None, None]:
         portion = Portion(label(member.name))
         portion.problem("", error.message)
     yield portion
-
-
-def _lines(stream: Stream) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines; None for one over the limit. Only a line feed ends a line."""
-    held = bytearray()
-    number, over = 1, False
-    while chunk := stream.read(CHUNK_BYTES):
-        at = 0
-        while (end := chunk.find(b"\n", at)) >= 0:
-            held += chunk[at:end]
-            yield number, None if over or len(held) > LINE_BYTES_MAX else _whole(held, number)
-            held.clear()
-            number, over, at = number + 1, False, end + 1
-        held += chunk[at:]
-        if len(held) > LINE_BYTES_MAX:
-            over = True
-            held.clear()
-    if held or over:
-        yield number, None if over else _whole(held, number)
-
-
-def _whole(held: bytearray, number: int) -> bytes:
-    return bytes(held).removeprefix(b"\xef\xbb\xbf") if number == 1 else bytes(held)
 
 
 class _Reader:
@@ -163,7 +128,7 @@ class _Reader:
 
     def _is_seal(self, number: int, raw: bytes, portion: Portion) -> bool:
         """Whether the line is the last of an export; it holds the digest of those before it."""
-        seal = _decoded(raw)
+        seal = decoded_object(raw)
         if "haulout_export" not in seal or "text" in seal:
             return False
         self.unsealed = False
@@ -297,4 +262,5 @@ ADAPTER = Adapter(
     understands='JSON Lines (Haulout\'s export, or lines of {"role", "content"})',
     recognise=recognise,
     read=read_all,
+    round=2,
 )

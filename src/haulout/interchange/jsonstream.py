@@ -32,6 +32,7 @@ CHUNK_BYTES = 256 * 1024
 _BETWEEN_BRACKETS = re.compile(rb'(?:[^"\[\]{}]+|"[^"\\]*(?:\\.[^"\\]*)*")*', re.DOTALL)
 _REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _BETWEEN_ELEMENTS = re.compile(rb"[\s,]*")
+_BEFORE_VALUE = re.compile(rb"[\s:]*")
 _SCALAR = re.compile(rb'[^\[\]{},"]*')
 _QUOTE, _BACKSLASH = ord('"'), ord("\\")
 _CLOSER = {ord("["): ord("]"), ord("{"): ord("}")}
@@ -85,10 +86,12 @@ class ArrayReader:
         *,
         restart: re.Pattern[bytes] | None = None,
         element_bytes_max: int = ELEMENT_BYTES_MAX,
+        under: str = "",
     ) -> None:
         self._stream = stream
         self._restart = restart
         self._limit = element_bytes_max
+        self._under = under.encode()
         self._data = bytearray()
         self._base = 0  # how many bytes of the file were dropped before _data[0]
         self._at = 0  # where in _data the reader stands
@@ -101,9 +104,11 @@ class ArrayReader:
         if self._data.startswith(_BYTE_ORDER_MARK):
             self._at = len(_BYTE_ORDER_MARK)
         opener = self._pass_over(_BETWEEN_ELEMENTS)
-        if opener == ord("{"):
+        if opener == ord("{") and not self._under:
             yield self._element()
             return
+        if opener == ord("{"):
+            opener = self._value_under(self._under)
         if opener != ord("["):
             raise ImportFormatError("This is no JSON array or object.")
         self._at += 1
@@ -145,6 +150,30 @@ class ArrayReader:
             self._drop(self._at)
             if not self._more():
                 return None
+
+    def _value_under(self, name: bytes) -> int | None:
+        """In the top-level object, stand before the value of a name; its first byte, or None."""
+        self._at += 1
+        while self._pass_over(_BETWEEN_ELEMENTS) == _QUOTE:
+            self._drop(self._at)
+            try:
+                self._at = 1
+                self._to_end_of_string(keep=True)
+                found = bytes(self._data[1 : self._at - 1]) == name
+                byte = self._pass_over(_BEFORE_VALUE)
+                if found or byte is None:
+                    return byte
+                self._drop(self._at)
+                if byte in _CLOSER:
+                    self._to_end_of_element()
+                elif byte == _QUOTE:
+                    self._at = 1
+                    self._to_end_of_string(keep=False)
+                else:
+                    self._pass_over(_SCALAR)
+            except _NoEndError as error:
+                raise ImportFormatError(f"broken JSON: {error}") from None
+        return None
 
     def _scalar(self, byte: int) -> Element:
         offset = self._base + self._at

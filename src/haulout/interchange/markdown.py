@@ -12,8 +12,9 @@ sections about adds nothing, and an edited section is a new memory.
 from __future__ import annotations
 
 import codecs
+import posixpath
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +22,14 @@ from haulout.errors import InputError
 from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import Member, Source, head, read
 from haulout.interchange.fields import digest, label, labels, moment, sequence
-from haulout.interchange.records import FACT, NOTE, PREFERENCE, ImportedMemory, Portion
+from haulout.interchange.records import (
+    FACT,
+    NO_TEXT,
+    NOTE,
+    PREFERENCE,
+    ImportedMemory,
+    Portion,
+)
 
 NAME = "markdown"
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -47,7 +55,22 @@ _KEY = re.compile(r"([A-Za-z_][\w .-]{0,60}?)[ \t]*:(?:[ \t]+(.*)|[ \t]*)\Z")
 _TIME_KEYS = ("date", "created", "created_at", "timestamp", "modified", "updated", "updated_at")
 _KIND_BY_TYPE = {"user": FACT, "feedback": PREFERENCE, "project": NOTE, "reference": NOTE}
 _MEMORY_FILES = frozenset(("memory.md", "user.md", "memory_summary.md"))
-_INSTRUCTION_FILES = frozenset(("claude.md", "claude.local.md", "agents.md", "gemini.md"))
+_INSTRUCTION_FILES = frozenset(
+    (
+        "agents.md", "agents.override.md", "claude.local.md", "claude.md",
+        "copilot-instructions.md", "gemini.md", "skill.md",
+    )
+)  # fmt: skip
+_INSTRUCTION_SUFFIXES = (".mdc", ".instructions.md")
+_RULES_FOLDER = re.compile(r"(?:(?:.*/)?\.(?:claude|cursor)/)?rules/")
+_PREFERENCES = re.compile(r"\bpreferences?\b", re.IGNORECASE)
+# An agent's memory goes by the folder it is the memory of, from wherever it is imported.
+_AGENT_MEMORY = re.compile(r"(?:.*?/)?([^/]+/(?:memory|agent-memory)/.+|memories/.+)\Z")
+_LINK_TO_FILE = re.compile(r"(?:\*\*)?\[[^\]\n]{0,200}\]\(([^()\s]{1,255}\.md)\)")
+_IMPORTS_ONLY = re.compile(r"@[\w~./-]+(?:\s+@[\w~./-]+)*\Z")
+
+A_LINK = "a link to a file that is read itself"
+RAW_MATERIAL = "raw material of the MEMORY.md beside it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,7 @@ class Section:
     headings: tuple[str, ...]
     line: int
     date: datetime | None = None
+    words: str = ""  # the text without the headings
 
 
 def recognise(source: Source) -> str:
@@ -69,7 +93,14 @@ def recognise(source: Source) -> str:
 
 
 def read_all(source: Source) -> Generator[Portion, None, None]:
-    members = source.members if source.kind == "file" else _markdown_members(source)
+    yield from read_files(
+        source, source.members if source.kind == "file" else _markdown_members(source)
+    )
+
+
+def read_files(source: Source, members: Sequence[Member]) -> Generator[Portion, None, None]:
+    """Read these members of a source as Markdown, whichever form the source is of."""
+    names = frozenset(member.name for member in members)
     for member in members:
         portion = Portion(label(member.name))
         try:
@@ -77,8 +108,39 @@ def read_all(source: Source) -> Generator[Portion, None, None]:
         except InputError as error:
             portion.problem("", error.message)
         else:
-            _read_file(member.name, content, portion)
+            _read_file(_File(source, member, names), content, portion)
         yield portion
+
+
+class _File:
+    """What a file's place says about it: its name, its path, and the files read with it."""
+
+    def __init__(self, source: Source, member: Member, names: frozenset[str]) -> None:
+        self.name = member.name.rsplit("/", 1)[-1]
+        self._folder = member.name[: -len(self.name)]
+        self._names = names
+        whole = f"{source.name}/{member.name}" if source.kind == "folder" else member.name
+        agents = _AGENT_MEMORY.match(whole)
+        self.path = agents.group(1) if agents else member.name
+        lower = self.name.lower()
+        self.is_memory = lower in _MEMORY_FILES
+        self.is_instructions = (
+            lower in _INSTRUCTION_FILES
+            or lower.endswith(_INSTRUCTION_SUFFIXES)
+            or _RULES_FOLDER.match(whole) is not None
+        )
+
+    def reason_to_leave(self, section: Section) -> str:
+        """Why a section says nothing of its own; "" when it does."""
+        if self.name == "MEMORY.md":
+            linked = _LINK_TO_FILE.match(section.words)
+            if linked and posixpath.normpath(self._folder + linked.group(1)) in self._names:
+                return A_LINK
+        if self.name == "raw_memories.md" and f"{self._folder}MEMORY.md" in self._names:
+            return RAW_MATERIAL
+        if self.is_instructions and _IMPORTS_ONLY.match(section.words):
+            return A_LINK
+        return ""
 
 
 def _markdown_members(source: Source) -> list[Member]:
@@ -122,24 +184,27 @@ def _decoded(content: bytes, portion: Portion) -> str | None:
         return content.decode("utf-8-sig", "replace")
 
 
-def _read_file(path: str, content: bytes, portion: Portion) -> None:
+def _read_file(file: _File, content: bytes, portion: Portion) -> None:
     words = _decoded(content, portion)
     if words is None:
         return
     front, body, first_line = front_matter(words)
-    name = path.rsplit("/", 1)[-1]
     date = next((found for key in _TIME_KEYS if (found := moment(front.get(key)))), None)
-    date = date or _date_in_name(name)
-    kind, tags = _kind_and_tags(name, front)
-    metadata: dict[str, object] = {"path": label(path)}
-    title = label(front.get("title") or front.get("name"))
-    if title:
-        metadata["title"] = title
+    date = date or _date_in_name(file.name)
+    metadata: dict[str, object] = {"path": label(file.path)}
+    for name, value in (("title", front.get("title") or front.get("name")),
+                        ("description", front.get("description"))):  # fmt: skip
+        if label(value):
+            metadata[name] = label(value)
     found = sections(body, first_line)
     for section in found:
+        if reason := file.reason_to_leave(section):
+            portion.leave_out(reason)
+            continue
+        kind, tags = _kind_and_tags(file, front, section)
         portion.take(
             ImportedMemory(
-                op_id=f"import:{NAME}:{digest(path, section.text)}",
+                op_id=f"import:{NAME}:{digest(file.path, section.text)}",
                 text=section.text,
                 kind=kind,
                 place=f"{portion.file}, line {section.line}",
@@ -150,17 +215,21 @@ def _read_file(path: str, content: bytes, portion: Portion) -> None:
             )
         )
     if not found:
-        portion.leave_out("no text")
+        portion.leave_out(NO_TEXT)
 
 
-def _kind_and_tags(name: str, front: dict[str, object]) -> tuple[str, tuple[str, ...]]:
+def _kind_and_tags(
+    file: _File, front: dict[str, object], section: Section
+) -> tuple[str, tuple[str, ...]]:
     tags = labels(front.get("tags") or front.get("keywords"))
     written = front.get("metadata.type") or front.get("type")
     if isinstance(written, str) and written in _KIND_BY_TYPE:
         return _KIND_BY_TYPE[written], tags
-    if name.lower() in _INSTRUCTION_FILES or name.lower().endswith(".mdc"):
+    if file.is_instructions:
         return PREFERENCE, (*tags, "instructions")
-    return (FACT if name.lower() in _MEMORY_FILES else NOTE), tags
+    if file.is_memory and any(map(_PREFERENCES.search, section.headings)):
+        return PREFERENCE, tags
+    return (FACT if file.is_memory else NOTE), tags
 
 
 def _date_in_name(name: str) -> datetime | None:
@@ -320,7 +389,7 @@ class _Splitter:
         above = " > ".join(headings)
         date = moment(dated.group(1)) if dated else self._heading_date()
         text = f"{above}\n{words}" if above else words
-        self._found.append(Section(text, headings, self._block_line, date))
+        self._found.append(Section(text, headings, self._block_line, date, words))
 
     def _heading_date(self) -> datetime | None:
         for _, title in reversed(self._headings):
@@ -339,5 +408,5 @@ ADAPTER = Adapter(
     understands="Markdown notes and memory files (a file, a folder or a ZIP of .md files)",
     recognise=recognise,
     read=read_all,
-    last=True,
+    round=3,
 )

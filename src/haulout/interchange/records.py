@@ -20,6 +20,11 @@ SECRETS_LISTED_MAX = 1_000
 NAMES_LISTED_MAX = 50
 DISTINCT_MAX = 200  # distinct speakers, or things not understood, named in one report
 
+BROKEN_LINE = "a broken line"
+NOT_UNDERSTOOD = "not understood"
+NO_TEXT = "no text"
+OTHER_BRANCH = "on another branch"
+
 TURN = "turn"
 FACT = "fact"
 PREFERENCE = "preference"

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+from typing import IO
 
 from haulout.errors import ImportFormatError
-from haulout.interchange import chatgpt, claude, jsonl, markdown
+from haulout.interchange import chatgpt, claude, claudecode, codex, jsonl, markdown
 from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import LIMITS, Limits, Source, open_source
 
 ADAPTERS: tuple[Adapter, ...] = (
     chatgpt.ADAPTER,
     claude.ADAPTER,
+    claudecode.ADAPTER,
+    codex.ADAPTER,
     jsonl.ADAPTER,
     markdown.ADAPTER,
 )
 
 
-def detect(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Adapter:
-    """The one adapter whose format stands at ``path``, by content alone.
+def detect(path: str | os.PathLike[str] | IO[bytes], limits: Limits = LIMITS) -> Adapter:
+    """The one adapter whose format stands at ``path`` (or comes in), by content alone.
 
     Raises:
         ImportFormatError: none fits, or more than one does.
@@ -29,8 +32,8 @@ def detect(path: str | os.PathLike[str], limits: Limits = LIMITS) -> Adapter:
 
 def recognise(source: Source) -> tuple[Adapter, str]:
     """The adapter for an open source, and the form it found there."""
-    for last in (False, True):
-        asked = (adapter for adapter in ADAPTERS if adapter.last is last)
+    for round_ in sorted({adapter.round for adapter in ADAPTERS}):
+        asked = (adapter for adapter in ADAPTERS if adapter.round == round_)
         found = [(adapter, form) for adapter in asked if (form := adapter.recognise(source))]
         if len(found) == 1:
             return found[0]
