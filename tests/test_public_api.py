@@ -117,7 +117,7 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
             explain=False,
         ),
     ],
-    "context": [("query", POSITIONAL, EMPTY), *named(namespace=None, budget=1000)],
+    "context": [("query", POSITIONAL, EMPTY), *named(namespace=None, budget=1000, without=())],
     "get": [("id", POSITIONAL, EMPTY)],
     "resolve": [("prefix", POSITIONAL, EMPTY), *named(of="memory")],
     "list": named(namespace=None, limit=50, after=None, tags=(), filter=None),

@@ -71,6 +71,7 @@ class GetContext(Operation, frozen=True, kw_only=True, tag="context"):
     query: str
     namespace: str | None = None
     budget: int = 1000
+    without: tuple[str, ...] = ()
 
 
 class Get(Operation, frozen=True, kw_only=True):

@@ -155,3 +155,16 @@ def test_every_context_of_a_vault_has_a_new_boundary() -> None:
 def test_a_text_of_many_lines_stays_within_the_budget(end: str, budget: int) -> None:
     context = pack([recalled(f"a{end}" * 200), recalled("small", 2)], budget, BOUNDARY)
     assert estimate_tokens(context.text) == context.tokens <= budget
+
+
+def test_what_the_prompt_holds_already_is_left_out() -> None:
+    with Vault.ephemeral() as vault:
+        vault.remember("Ana is allergic to walnuts.")
+        vault.remember("Ana is allergic to walnuts and pecans.")
+        context = vault.context("walnuts", without=["Ana is allergic to walnuts."])
+        assert [line for line in context.text.splitlines() if line.startswith("[")] == [
+            "[1] Ana is allergic to walnuts and pecans."
+        ]
+        assert context.left_out == 0
+        everything = [found.memory.text for found in vault.recall("walnuts")]
+        assert vault.context("walnuts", without=everything).text == ""

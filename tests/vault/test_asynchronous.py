@@ -91,9 +91,9 @@ def test_the_file_is_what_its_program_makes_of_the_vault(program: Any) -> None:
 
 def test_control_a_change_of_the_vault_changes_the_twin(program: Any) -> None:
     source = program.SOURCE.read_text("utf-8")
-    changed = source.replace("budget: int = 1000", "budget: int = 2000, best: bool = True")
-    assert "budget: int = 2000, best: bool = True" in program.made(changed)
-    assert "budget=budget, best=best" in program.made(changed)
+    changed = program.made(source.replace("def stats(self)", "def stats(self, *, deep: bool)"))
+    assert "async def stats(self, *, deep: bool) -> Stats:" in changed
+    assert "self._threads.run(self._vault.stats, deep=deep)" in changed
     assert program.made(source.replace("def undo(", "def take_back(")) != program.made(source)
 
 

@@ -8,7 +8,7 @@ are defused inside it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -96,14 +96,19 @@ def _cut(text: str, tokens: int) -> str:
     return text[: end if end > 0 else low].rstrip() + "…"
 
 
-def pack(recalled: Sequence[Recalled], budget: int, boundary: str) -> Context:
+def pack(
+    recalled: Sequence[Recalled], budget: int, boundary: str, without: Collection[str] = ()
+) -> Context:
     """Pack recalled memories, best first, into at most ``budget`` estimated tokens.
 
     Args:
         recalled: what a recall returned.
         budget: tokens the whole text may have.
         boundary: letters that no memory's writer could know; drawn anew for each context.
+        without: texts that the prompt holds already; memories that say no more are left out.
     """
+    known = frozenset(without)
+    recalled = [item for item in recalled if item.memory.text not in known]
     opening = f"<{_NAME} boundary={boundary}>\n{_PREFACE}\n"
     closing = f"</{_NAME} boundary={boundary}>"
     left = budget - estimate_tokens(opening) - estimate_tokens(closing)

@@ -352,15 +352,21 @@ class AsyncVault:
         )
 
     async def context(
-        self, query: str, *, namespace: str | None = None, budget: int = 1000
+        self,
+        query: str,
+        *,
+        namespace: str | None = None,
+        budget: int = 1000,
+        without: Sequence[str] = (),
     ) -> Context:
         """Recall, packed for a prompt: cited lines inside an envelope, in at most so many tokens.
 
         Args:
             query, namespace: as for `recall`; ``budget``: tokens, estimated, 1 to 1,000,000.
+            without: texts that the prompt holds already; memories that say no more are left out.
         """
         return await self._threads.run(
-            self._vault.context, query, namespace=namespace, budget=budget
+            self._vault.context, query, namespace=namespace, budget=budget, without=without
         )
 
     async def get(self, id: str) -> Memory:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import cbor2
 
@@ -11,7 +12,7 @@ from haulout.errors import ConflictError, ErasedError, InputError, NotFoundError
 from haulout.index import memories
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
-from haulout.log.record import RecordType, id_text
+from haulout.log.record import RecordType, id_bytes, id_text
 from haulout.vault.values import Event
 
 _LEAST_PREFIX = 6
@@ -43,6 +44,18 @@ def events(connection: Transaction, journal: Journal, memory_id: bytes) -> list[
         found.extend(_written(connection, journal, stored, "update") for stored in updates)
     found.extend(_forgets(connection, journal, memory_id))
     return sorted(found, key=lambda event: event.recorded_at)
+
+
+def matching(
+    connection: Transaction,
+    journal: Journal,
+    conditions: Mapping[str, Any],
+    namespace: str | None,
+) -> list[bytes]:
+    """The IDs of the memories that a filter finds."""
+    scope = memories.namespaces(connection, journal.vault, namespace)
+    nums = memories.matching(connection, journal.vault, scope, conditions)
+    return [id_bytes(memory.id) for memory in memories.read(connection, nums)]
 
 
 def resolve(

@@ -44,6 +44,7 @@ from haulout.vault.arguments import (
     silent,
     time_argument,
 )
+from haulout.vault.backlog import Backlog
 from haulout.vault.meaning import Meaning
 from haulout.vault.opening import Parts, World
 from haulout.vault.values import (
@@ -83,6 +84,7 @@ class Vault:
         self._database, self._journal = parts.database, parts.journal
         self._searcher = Searcher(parts.vault)
         self._meaning = Meaning(parts, embedder)
+        self.backlog = Backlog()  # for programs that wrap others: writes they must not wait for
 
     # ------------------------------------------------------------------ opening
 
@@ -170,6 +172,7 @@ class Vault:
 
     def close(self) -> None:
         """Finish what waits and give the files back. Closing twice is fine."""
+        self.backlog.finish()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -361,7 +364,7 @@ class Vault:
         def job(connection: Transaction) -> Receipt:
             found = targets
             if found is None:
-                found = self._matching_ids(connection, given, namespace)  # pyright: ignore[reportArgumentType] a mapping here
+                found = history.matching(connection, self._journal, given, namespace)  # pyright: ignore[reportArgumentType] a mapping here
             receipt = writing.forget(connection, self._journal, found, level, operation, request)
             if level != "hidden" and receipt.memories:
                 inspection.note_pending_scrub(connection, self._parts.vault)
@@ -374,13 +377,6 @@ class Vault:
             return receipt
         pending = inspection.scrub(self._parts, _SCRUB_BYTES)
         return msgspec.structs.replace(receipt, pending=pending)
-
-    def _matching_ids(
-        self, connection: Transaction, conditions: Mapping[str, Any], namespace: str | None
-    ) -> list[bytes]:
-        scope = memories.namespaces(connection, self._parts.vault, namespace)
-        nums = memories.matching(connection, self._parts.vault, scope, conditions)
-        return [id_bytes(memory.id) for memory in memories.read(connection, nums)]
 
     def undo(self, op_id: str) -> Receipt:
         """Take an operation back: a remember is hidden, an update reversed, a hiding ended.
@@ -467,15 +463,23 @@ class Vault:
             found = self._searcher.search(connection, asked)
         return found if explain else [msgspec.structs.replace(one, why={}) for one in found]
 
-    def context(self, query: str, *, namespace: str | None = None, budget: int = 1000) -> Context:
+    def context(
+        self,
+        query: str,
+        *,
+        namespace: str | None = None,
+        budget: int = 1000,
+        without: Sequence[str] = (),
+    ) -> Context:
         """Recall, packed for a prompt: cited lines inside an envelope, in at most so many tokens.
 
         Args:
             query, namespace: as for `recall`; ``budget``: tokens, estimated, 1 to 1,000,000.
+            without: texts that the prompt holds already; memories that say no more are left out.
         """
         checked_count(budget, "budget", CONTEXT_BUDGET)
         found = self.recall(query, namespace=namespace, limit=_CONTEXT_CANDIDATES)
-        return pack(found, budget, secrets.token_hex(8))
+        return pack(found, budget, secrets.token_hex(8), without)
 
     def get(self, id: str) -> Memory:  # noqa: A002 - the word callers know
         """The newest version of one memory.
