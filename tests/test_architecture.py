@@ -82,6 +82,7 @@ OWNERS = {
     "rich": {"cli"},
     "onnxruntime": {"index.minilm"},
     "tokenizers": {"index.minilm"},
+    "tomlkit": {"integrations.clients.toml"},
 }
 
 IMPORT_CPU_MS = 150

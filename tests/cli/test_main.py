@@ -41,6 +41,7 @@ ANSWERS = {
     "model install": ["model", "status"],
     "model status": ["model", "status"],
     "completion": ["completion", "bash"],
+    "connect": ["connect"],
 }
 
 

@@ -31,6 +31,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "backup": "Write the whole vault to one sealed file.",
         "restore": "Make a vault from a backup and its 24 words.",
     },
+    "Your agents": {
+        "connect": "Give a client the vault: Claude, Cursor, Codex and others.",
+    },
     "The vault": {
         "init": "Make a vault.",
         "check": "Verify everything, and finish pending erasures.",

@@ -88,7 +88,7 @@ class Session:
         try:
             return open_vault(given)
         except VaultLockedError as error:
-            if given is not None or not _wants_passphrase(self.folder()):
+            if given is not None or not wants_passphrase(self.folder()):
                 raise
             if not sys.stderr.isatty():
                 hint = "Set HAULOUT_PASSPHRASE, or run the command in a terminal."
@@ -154,7 +154,7 @@ class Session:
         return screen.progress(words, unit=unit, keep=keep, quiet=self.json)
 
 
-def _wants_passphrase(folder: Path) -> bool:
+def wants_passphrase(folder: Path) -> bool:
     """Whether the key file there is under a passphrase."""
     from haulout.crypto.keyfile import decode_keyfile
     from haulout.vault.opening import KEYFILE

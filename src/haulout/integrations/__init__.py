@@ -1,0 +1,1 @@
+"""Haulout inside other people's programs: a module for each, imported on demand."""
