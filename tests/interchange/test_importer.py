@@ -5,7 +5,7 @@ import json
 import tracemalloc
 
 import pytest
-from interchange import agents
+from interchange import agents, assistants
 from interchange import fixtures as fx
 from interchange.fixtures import Shelf, chatgpt_conversation, message, save, to_lines
 
@@ -22,6 +22,15 @@ EXPORTS = {
     "claude may": fx.claude_may(),
     "claude september": fx.to_zip(fx.claude_september()),
     "claude october": fx.to_zip(fx.claude_archives()),
+    "gemini json": assistants.gemini_json(),
+    "gemini page": assistants.gemini_page(),
+    "gemini older": fx.to_json(assistants.gemini_older()),
+    "gemini takeout": assistants.gemini_takeout(html=True),
+    "gemini workspace": assistants.workspace_zip(),
+    "grok": fx.to_json(assistants.grok_document()),
+    "grok zip": assistants.grok_zip(),
+    "copilot": assistants.COPILOT_CSV,
+    "copilot other": assistants.COPILOT_OTHER_CSV,
     "claude code": to_lines(agents.claude_code_lines()),
     "claude code projects": fx.to_zip(agents.claude_code_projects()),
     "codex": to_lines(agents.codex_lines()),

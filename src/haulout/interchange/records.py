@@ -164,7 +164,7 @@ class Report:
         self.conversations += portion.conversations
         self.seen += portion.seen
         self.left_out.update(portion.left_out)
-        self.parts_dropped.update(portion.parts_dropped)
+        self.parts_dropped.update(+portion.parts_dropped)  # without what was dropped zero times
         _update_bounded(self.not_understood, portion.not_understood)
         for problem in portion.problems:
             self.note_problem(problem)

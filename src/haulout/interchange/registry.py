@@ -6,13 +6,26 @@ import os
 from typing import IO
 
 from haulout.errors import ImportFormatError
-from haulout.interchange import chatgpt, claude, claudecode, codex, jsonl, markdown
+from haulout.interchange import (
+    chatgpt,
+    claude,
+    claudecode,
+    codex,
+    copilot,
+    gemini,
+    grok,
+    jsonl,
+    markdown,
+)
 from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import LIMITS, Limits, Source, open_source
 
 ADAPTERS: tuple[Adapter, ...] = (
     chatgpt.ADAPTER,
     claude.ADAPTER,
+    gemini.ADAPTER,
+    grok.ADAPTER,
+    copilot.ADAPTER,
     claudecode.ADAPTER,
     codex.ADAPTER,
     jsonl.ADAPTER,
