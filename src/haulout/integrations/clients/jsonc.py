@@ -20,7 +20,7 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
 _DEEPEST: Final = 200
-_LONG: Final = 20
+_LONG: Final = 1000
 
 Fields: TypeAlias = dict[str, "str | list[str]"]
 

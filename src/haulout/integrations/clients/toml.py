@@ -12,6 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from haulout.errors import InputError
@@ -72,19 +73,21 @@ def put(text: str, path: Sequence[str], fields: Fields) -> str:
     Raises:
         InputError: the text is broken, or its form is one that cannot be changed in place.
     """
+    if text.startswith(BOM):
+        return BOM + put(text.removeprefix(BOM), path, fields)
     before = read(text)
     old = entry(before, path)
     kept = cast("dict[str, Any]", old) if isinstance(old, dict) else {}
     if isinstance(old, dict) and all(kept.get(name) == value for name, value in fields.items()):
         return text
-    wanted = [_with(before, path, {**kept, **fields})]
-    ways: list[Callable[[], str]] = []
-    if old is None:
-        ways.append(lambda: _appended(text, path, fields))
-    elif kept:
-        ways.append(lambda: _updated(text, path, kept, fields))
-    ways.append(lambda: _put_by_tomlkit(text, path, fields, whole=not isinstance(old, dict)))
-    return _first(ways, text, wanted, path)
+    wanted = _with(before, path, {**kept, **fields})
+    for made in (
+        _appended(text, path, fields) if old is None else _updated(text, path, kept, fields),
+        _put_by_tomlkit(text, path, fields, whole=not isinstance(old, dict)),
+    ):
+        if _says(made, wanted) and _comments(made) == _comments(text):
+            return made
+    raise _unchangeable(path)
 
 
 def remove(text: str, path: Sequence[str]) -> str:
@@ -93,23 +96,23 @@ def remove(text: str, path: Sequence[str]) -> str:
     Raises:
         InputError: the text is broken, or its form is one that cannot be changed in place.
     """
+    if text.startswith(BOM):
+        return BOM + remove(text.removeprefix(BOM), path)
     before = read(text)
     if entry(before, path) is None:
         return text
-    ways = [lambda: _without_lines(text, path), lambda: _removed_by_tomlkit(text, path)]
-    return _first(ways, text, _withouts(before, path), path)
+    wanted = _withouts(before, path)
+    made = _without_lines(text, path)
+    if not any(_says(made, one) for one in wanted):
+        made = _removed_by_tomlkit(text, path)
+        whole = _comments(made) == _comments(text)
+        if not whole or not any(_says(made, one) for one in wanted):
+            raise _unchangeable(path)
+    return made
 
 
-def _first(
-    ways: Sequence[Callable[[], str]], text: str, wanted: list[dict[str, Any]], path: Sequence[str]
-) -> str:
-    """What the first way gives that says what is wanted and keeps every comment."""
-    comments = _comments(text)
-    for way in ways:
-        made = way()
-        if any(_says(made, one) for one in wanted) and comments == _comments(made):
-            return made
-    raise InputError(f"[{_dotted(path)}] is written in a form that cannot be changed in place")
+def _unchangeable(path: Sequence[str]) -> InputError:
+    return InputError(f"[{_dotted(path)}] is written in a form that cannot be changed in place")
 
 
 def _comments(text: str) -> list[str]:
@@ -141,54 +144,74 @@ def _appended(text: str, path: Sequence[str], fields: Fields) -> str:
     """The text with a new table at its end, an empty line before it."""
     line = _line(text)
     table = fresh(path, fields).replace("\n", line)
-    held = text.removeprefix(BOM)
-    if not held:
-        return text + table
-    gap = "" if held.endswith(("\n\n", "\n\r\n")) else line if held.endswith("\n") else line * 2
+    if not text:
+        return table
+    gap = "" if text.endswith(("\n\n", "\n\r\n")) else line if text.endswith("\n") else line * 2
     return text + gap + table
 
 
-def _header(path: Sequence[str]) -> re.Pattern[str]:
-    """A header of that table, or of one below it."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The lines of a table with a header: `lines[start:end]`, to the last of its values."""
+
+    start: int
+    end: int
+    exact: bool
+
+
+def _parts(lines: Sequence[str], path: Sequence[str]) -> list[_Part]:
+    """Where the table of that name is, and the tables below it."""
     name = r"\s*\.\s*".join(rf"(?:{re.escape(one)}|[\"']{re.escape(one)}[\"'])" for one in path)
-    return re.compile(rf"[ \t]*\[\s*{name}\s*(\]|\.)")
+    ours = re.compile(rf"[ \t]*\[\s*{name}\s*(\]|\.)")
+    found: list[_Part] = []
+    for start, line in enumerate(lines):
+        header = ours.match(line)
+        if not header or not _begins(lines, start):
+            continue
+        end = start + 1
+        while end < len(lines) and not (_HEADER.match(lines[end]) and _begins(lines, end)):
+            end += 1
+        while _EMPTY.fullmatch(lines[end - 1]):
+            end -= 1
+        found.append(_Part(start, end, header[1] == "]"))
+    return found
+
+
+def _begins(lines: Sequence[str], n: int) -> bool:
+    """Whether a line begins something: what stands before it is whole, no text or list is open."""
+    try:
+        tomllib.loads("".join(lines[:n]))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _updated(text: str, path: Sequence[str], kept: dict[str, Any], fields: Fields) -> str:
     """New fields behind the header, changed ones where they are."""
     missing = {name: value for name, value in fields.items() if name not in kept}
     changed = {name: value for name, value in fields.items() if kept.get(name, value) != value}
-    lines, header = text.splitlines(keepends=True), _header(path)
-    for n, line in enumerate(lines):
-        found = header.match(line)
-        if found and found[1] == "]":
-            ends = "" if line.endswith("\n") else _line(text)
-            lines[n] = line + ends + "".join(_lines(missing)).replace("\n", _line(text))
+    lines, line = text.splitlines(keepends=True), _line(text)
+    for part in _parts(lines, path):
+        if part.exact:
+            header = lines[part.start]
+            ends = "" if header.endswith("\n") else line
+            values = "".join(lines[part.start : part.end])
+            values = _put_by_tomlkit(values, path, changed, whole=False)[len(header) :]
+            new = "".join(_lines(missing)).replace("\n", line)
+            lines[part.start : part.end] = [header, ends, new, values]
             break
-    made = "".join(lines)
-    return _put_by_tomlkit(made, path, changed, whole=False) if changed else made
+    return "".join(lines)
 
 
 def _without_lines(text: str, path: Sequence[str]) -> str:
     """The text without the table's lines; comments behind the last of its values stay."""
-    lines, header = text.splitlines(keepends=True), _header(path)
-    left: list[str] = []
-    n = 0
-    while n < len(lines):
-        if not header.match(lines[n]):
-            left.append(lines[n])
-            n += 1
-            continue
-        end = n + 1
-        while end < len(lines) and not _HEADER.match(lines[end]):
-            end += 1
-        while _EMPTY.fullmatch(lines[end - 1]):
-            end -= 1
-        if end == len(lines):
-            while left and not left[-1].strip():  # the empty line that came with it
-                left.pop()
-        n = end
-    return "".join(left)
+    lines = text.splitlines(keepends=True)
+    for part in reversed(_parts(lines, path)):
+        start = part.start
+        while part.end == len(lines) and start and not lines[start - 1].strip():
+            start -= 1  # the empty line that came with it
+        del lines[start : part.end]
+    return "".join(lines)
 
 
 # --- by tomlkit -----------------------------------------------------------------------------
@@ -218,15 +241,14 @@ def _by_tomlkit(text: str, path: Sequence[str], change: Callable[[Any], None]) -
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        document = tomlkit.parse(text.removeprefix(BOM))
+        document = tomlkit.parse(text)
         table = cast("Any", document)
         for name in path[:-1]:
             table = table[name]
         change(table)
-        made = tomlkit.dumps(document)
+        return tomlkit.dumps(document)
     except (TOMLKitError, KeyError, TypeError, ValueError):
         return text
-    return BOM + made if text.startswith(BOM) else made
 
 
 # --- what it has to say ---------------------------------------------------------------------
@@ -236,7 +258,7 @@ def _says(text: str, wanted: dict[str, Any]) -> bool:
     """Whether a text says exactly that."""
     try:
         # Told apart by how they are written: values such as nan are not equal to themselves.
-        return repr(_sorted(tomllib.loads(text.removeprefix(BOM)))) == repr(_sorted(wanted))
+        return repr(_sorted(tomllib.loads(text))) == repr(_sorted(wanted))
     except tomllib.TOMLDecodeError:
         return False
 
