@@ -426,7 +426,7 @@ def test_a_line_that_goes_dead_is_the_clients_error_and_what_was_heard_is_kept(
     provider.replies.append(Reply("One two three four five.", cut=2))
     client = client_of(endpoint, provider, vault)
     bare = endpoint.client(provider.address)
-    with pytest.raises(Exception, match="(?s).") as ours:
+    with pytest.raises(Exception, match=r"(?s).") as ours:
         endpoint.ask(client, [user("Count.")], stream=True)
     provider.replies.append(Reply("One two three four five.", cut=2))
     with pytest.raises(ours.type) as theirs:
@@ -465,7 +465,9 @@ def test_a_stream_helper_left_early_keeps_what_was_heard(
 
     def is_text(event: Any) -> bool:
         kinds = {"content.delta", "response.output_text.delta", "text"}
-        return event.type in kinds and bool(getattr(event, "delta", None) or event.text)
+        return event.type in kinds and bool(
+            getattr(event, "delta", None) or getattr(event, "text", None)
+        )
 
     async def main() -> None:
         helper = endpoint.resource(client).stream(**endpoint.request([user("Count.")]))

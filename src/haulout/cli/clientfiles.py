@@ -151,7 +151,9 @@ def _hinted(path: Path) -> Generator[None]:
         raise ReadOnlyError(error.message, hint=hint) from error
     except OSError as error:
         told = storage_error(error, path)
-        raise type(told)(told.message, hint=hint) from error
+        if isinstance(told, ReadOnlyError):
+            told = ReadOnlyError(told.message, hint=hint)
+        raise told from error
 
 
 # --- what was there before ------------------------------------------------------------------

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulout.errors import InputError
@@ -125,11 +125,13 @@ TEXTS = documents().filter(whole)
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_it_reads_what_the_standard_library_reads(text: str) -> None:
     assert jsonc.read(text).plain == plain(text)
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_connecting_touches_the_entry_alone(text: str) -> None:
     made = change.connected(CLIENT, text.encode(), FIELDS).decode()
     assert outside(made) == outside(text)
@@ -148,6 +150,7 @@ def test_connecting_touches_the_entry_alone(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_connecting_and_undoing_gives_back_the_bytes(text: str) -> None:
     was = text.encode()
     made = change.connected(CLIENT, was, FIELDS)
@@ -159,6 +162,7 @@ def test_connecting_and_undoing_gives_back_the_bytes(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_removing_touches_the_entry_alone(text: str) -> None:
     made = jsonc.put(text, PATH, FIELDS)
     gone = jsonc.remove(made, PATH)

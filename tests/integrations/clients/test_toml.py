@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulout.errors import InputError
@@ -89,6 +89,7 @@ def comments(text: str) -> list[str]:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_connecting_touches_the_entry_alone(text: str) -> None:
     made = change.connected(CLIENT, text.encode(), FIELDS).decode()
     assert outside(made) == outside(text)
@@ -105,6 +106,7 @@ def test_connecting_touches_the_entry_alone(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_connecting_and_undoing_gives_back_the_bytes(text: str) -> None:
     was = text.encode()
     made = change.connected(CLIENT, was, FIELDS)
@@ -116,6 +118,7 @@ def test_connecting_and_undoing_gives_back_the_bytes(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_removing_touches_the_entry_alone(text: str) -> None:
     made = toml.put(text, PATH, FIELDS)
     gone = toml.remove(made, PATH)
