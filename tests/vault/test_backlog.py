@@ -125,6 +125,23 @@ def test_an_interpreter_that_ends_does_what_is_left_first(tmp_path: Path) -> Non
         assert vault.stats().memories == 50
 
 
+def test_where_no_thread_begins_any_more_the_job_is_done_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    backlog, done = Backlog(), []
+    backlog.put(lambda: done.append("here"))
+    assert done == ["here"]
+    assert backlog.finish(0)
+    monkeypatch.undo()
+    backlog.put(lambda: done.append("there"))
+    assert backlog.finish(60)
+    assert done == ["here", "there"]
+
+
 def test_a_forked_process_is_told_to_open_the_vault_again(monkeypatch: pytest.MonkeyPatch) -> None:
     backlog = Backlog()
     monkeypatch.setattr("os.getpid", lambda: -1)

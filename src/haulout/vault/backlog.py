@@ -70,8 +70,15 @@ class Backlog:
             self._start()
 
     def _start(self) -> None:
-        self._worker = threading.Thread(target=self._work, name="haulout-backlog", daemon=False)
-        self._worker.start()
+        worker = threading.Thread(target=self._work, name="haulout-backlog", daemon=False)
+        try:
+            worker.start()
+        except RuntimeError:  # none begins while the interpreter ends: then it is done here
+            while self._jobs:
+                self._jobs[0]()
+                self._done()
+        else:
+            self._worker = worker
 
     def _work(self) -> None:
         while (job := self._first()) is not None:
