@@ -73,3 +73,11 @@ def test_progress_is_for_a_terminal_only(mine, notes):
     assert "Importing" not in mine("import", notes).err
     assert "Importing" in mine("import", notes, terminal=True).err
     assert "Importing" not in mine("import", notes, "--json", terminal=True).err
+
+
+def test_standard_input_is_told_by_its_content_too(mine, notes):
+    run = mine("import", "-", stdin=notes.read_bytes())
+    assert (run.code, run.out.startswith("Imported 3 memories")) == (0, True)
+    pasted = "## Personal\n[2026-01-02] - Mira sails.\n"
+    assert mine("import", "-", "--json", stdin=pasted).json["form"] == "pasted memory"
+    assert mine("import", "-", stdin="nothing of a known form").code == 2

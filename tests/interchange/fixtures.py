@@ -437,7 +437,7 @@ def save_claude_october(folder: Path) -> Path:
     return save_claude(folder, claude_archives())
 
 
-# --- Markdown and JSON Lines ------------------------------------------------------------
+# --- Markdown, pasted text and JSON Lines ------------------------------------------------
 
 MEMORY_MD = """---
 title: "What I know of Tomas"
@@ -471,6 +471,36 @@ Habits
 Ran ten kilometres.
 """
 
+PASTED = """Here is everything I remember about you:
+
+```text
+## Instructions
+[2026-01-02] - Always answer in Dutch.
+[unknown] - "Never use tables."
+
+**Personal**
+[2026-02-03] - Wim lives in Vlieland
+and keeps sheep.
+- Wim has two daughters
+
+3. Projects
+1. [2026-03-04] — A barn, half built
+
+### Tools & technologies
+[2026-04] - Uses a lathe
+
+# Preferences:
+[someday] - Dark bread
+
+## Career
+[2026-05-06] - Was a pilot
+
+Other
+[2026-06-07] - Plays chess
+```
+
+That is the complete set.
+"""
 CHAT_LINES = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "yes", "timestamp": "2026-06-07T08:09:10+02:00"},

@@ -31,6 +31,7 @@ EXPORTS = {
     "grok zip": assistants.grok_zip(),
     "copilot": assistants.COPILOT_CSV,
     "copilot other": assistants.COPILOT_OTHER_CSV,
+    "pasted": fx.PASTED,
     "claude code": to_lines(agents.claude_code_lines()),
     "claude code projects": fx.to_zip(agents.claude_code_projects()),
     "codex": to_lines(agents.codex_lines()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -28,10 +29,12 @@ _PROBLEMS = 10
     examples=(
         "haulout import chatgpt-export.zip --dry-run",
         "haulout import chatgpt-export.zip --namespace chats/chatgpt",
+        "haulout import ~/.claude/projects --namespace work",
         "haulout import notes/ --secrets redact",
+        "pbpaste | haulout import -",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, allow_dash=True))
 @click.option("--namespace", "-n", default="default", show_default=True, metavar="NAME")
 @click.option(
     "--keep-namespaces",
@@ -57,11 +60,16 @@ def command(
     dry_run: bool,
     no_embed: bool,
 ) -> None:
-    """Bring in FILE: a ChatGPT or Claude export, Markdown, or JSON Lines.
+    """Bring in FILE: what other assistants and agents know or have said.
 
-    FILE is a file, a folder or a ZIP; what stands in it decides what it is. Importing the same
-    file again adds nothing, and a newer export of the same account only what is new. Speakers
-    and times are kept, and everything left out is counted in the report.
+    Read are the exports of ChatGPT, Claude, Gemini (Google Takeout), Grok and Copilot (CSV);
+    transcripts and memory of Claude Code and Codex; memory pasted from an assistant; Markdown
+    and JSON Lines.
+
+    FILE is a file, a folder or a ZIP, or `-` for standard input; what stands in it decides what
+    it is. Importing the same file again adds nothing, and a newer export of the same account
+    only what is new. Speakers and times are kept, and everything left out is counted in the
+    report.
     """
     from haulout.interchange import import_file
 
@@ -71,7 +79,7 @@ def command(
         what = "Reading" if dry_run else "Importing"
         with session.progress(what, unit="memories", keep=True) as report:
             return import_file(
-                file,
+                sys.stdin.buffer if file == Path("-") else file,
                 remember_many,
                 namespace=namespace,
                 dry_run=dry_run,

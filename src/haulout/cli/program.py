@@ -26,13 +26,14 @@ SECTIONS: dict[str, dict[str, str]] = {
         "history": "Tell everything that happened to a memory.",
     },
     "In and out": {
-        "import": "Bring in a ChatGPT or Claude export, Markdown or JSON Lines.",
-        "export": "Write every memory to a file, in the open.",
+        "import": "Bring in what other assistants and agents know, or notes.",
+        "export": "Write memories to a file, or as text to paste, in the open.",
         "backup": "Write the whole vault to one sealed file.",
         "restore": "Make a vault from a backup and its 24 words.",
     },
     "Your agents": {
         "connect": "Give a client the vault: Claude, Cursor, Codex and others.",
+        "mcp": "Serve the vault to one app over MCP; a client starts this.",
     },
     "The vault": {
         "init": "Make a vault.",

@@ -6,6 +6,7 @@ from haulout.interchange.importer import RememberMany, SecretPolicy, import_file
 from haulout.interchange.records import ImportedMemory, Problem, Report, SecretNotice
 from haulout.interchange.registry import ADAPTERS, detect
 from haulout.interchange.secrets import Secret, find_secrets
+from haulout.interchange.transfer import Loss, transfer_text
 
 __all__ = [
     "ADAPTERS",
@@ -13,6 +14,7 @@ __all__ = [
     "Adapter",
     "ImportedMemory",
     "Limits",
+    "Loss",
     "Problem",
     "RememberMany",
     "Report",
@@ -22,4 +24,5 @@ __all__ = [
     "detect",
     "find_secrets",
     "import_file",
+    "transfer_text",
 ]

@@ -170,7 +170,7 @@ def _looks_like_markdown(source: Source, member: Member) -> bool:
     return any(mark.match(line) for line in lines for mark in marks)
 
 
-def _decoded(content: bytes, portion: Portion) -> str | None:
+def decoded(content: bytes, portion: Portion) -> str | None:
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, "replace")
@@ -185,7 +185,7 @@ def _decoded(content: bytes, portion: Portion) -> str | None:
 
 
 def _read_file(file: _File, content: bytes, portion: Portion) -> None:
-    words = _decoded(content, portion)
+    words = decoded(content, portion)
     if words is None:
         return
     front, body, first_line = front_matter(words)

@@ -16,6 +16,7 @@ from haulout.interchange import (
     grok,
     jsonl,
     markdown,
+    transfer,
 )
 from haulout.interchange.adapter import Adapter
 from haulout.interchange.archive import LIMITS, Limits, Source, open_source
@@ -29,6 +30,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     claudecode.ADAPTER,
     codex.ADAPTER,
     jsonl.ADAPTER,
+    transfer.ADAPTER,
     markdown.ADAPTER,
 )
 
