@@ -29,7 +29,7 @@ Figures = dict[str, Any]
 
 
 def _kills(jobs: int, scale: float) -> dict[str, Figures]:
-    points = list(range(1, 201, max(1, round(1 / scale))))
+    points = list(range(1, 225, max(1, round(1 / scale))))
     found = kills.run(kills=round(500 * scale), points=points, jobs=jobs)
     return {name: _story(verdict) for name, verdict in found.items()}
 

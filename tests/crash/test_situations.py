@@ -230,7 +230,7 @@ def fill(vault: Vault) -> list[str]:
 
 
 def test_a_full_disk_stops_writes_and_loses_nothing(tmp_path: Path) -> None:
-    with mounted(FailingDisk({"write"}, 400, errno.ENOSPC, forever=True), tmp_path) as vfs:
+    with mounted(FailingDisk({"write"}, 410, errno.ENOSPC, forever=True), tmp_path) as vfs:
         vault, _ = Vault.create(tmp_path / "vault", embedder="none", world=World(vfs=vfs))
         with vault:
             told = fill(vault)

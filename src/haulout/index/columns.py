@@ -6,8 +6,9 @@ in the order of their versions' nums; everything the ranking counts, it counts o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,32 @@ from haulout.log.clock import FOREVER
 
 Ints = NDArray[np.int64]
 
-_INTEGERS = (
-    "num", "namespace", "memory", "version", "occurred_at", "created", "recorded_from",
-    "recorded_until", "true_from", "true_until", "closed_at", "hidden", "length", "traits",
-)  # fmt: skip
-_SELECT = (
-    "SELECT num, namespace, memory, version, COALESCE(occurred_at, created), created,"
-    " recorded_from, recorded_until, true_from, true_until, closed_at, hidden, length, traits,"
-    " asking, speaker, session, changed FROM version WHERE vault = ? AND changed > ? ORDER BY num"
+_KINDS: dict[str, Any] = {
+    "num": np.int64,
+    "namespace": np.int32,
+    "memory": np.int64,
+    "version": np.int32,
+    "occurred_at": np.int64,
+    "recorded_from": np.int64,
+    "recorded_until": np.int64,
+    "true_from": np.int64,
+    "true_until": np.int64,
+    "closed_at": np.int64,
+    "hidden": np.bool_,
+    "length": np.float32,
+    "traits": np.int16,
+    "asking": np.float32,
+    "speaker": np.int32,
+    "session": np.int32,
+}
+_COLUMNS = (
+    "SELECT num, namespace, memory, version, COALESCE(occurred_at, created), recorded_from,"
+    " recorded_until, true_from, true_until, closed_at, hidden, length, traits, asking, speaker,"
+    " session, changed FROM version"
 )
+_EVERY = f"{_COLUMNS} WHERE +vault = ? ORDER BY num"  # + : in the order of the table
+_CHANGED = f"{_COLUMNS} WHERE vault = ? AND changed > ? ORDER BY num"
+_READ_AT_ONCE = 20_000
 _VIEWS_KEPT = 8
 _LINKED_AT_MOST = 32
 """Sessions that an extended view looks up one by one; with more it is made anew."""
@@ -60,6 +78,7 @@ class View:
         columns: what the ranking knows of each row.
         session: number of each row's session, or -1.
         taken: how many versions were known when the view was made.
+        lineage: of this view and of those it was extended from, whose rows are its first.
     """
 
     nums: Ints
@@ -67,6 +86,7 @@ class View:
     columns: Columns
     session: NDArray[np.int32]
     taken: int
+    lineage: int
 
 
 class ColumnCache:
@@ -74,65 +94,71 @@ class ColumnCache:
 
     def __init__(self) -> None:
         self._changed = 0
-        self._data: dict[str, Ints] = {name: np.empty(0, np.int64) for name in _INTEGERS}
-        self._asking = np.empty(0, np.float32)
-        self._speaker = self._session = np.empty(0, np.int32)
+        self._room: dict[str, NDArray[Any]] = {n: np.empty(0, kind) for n, kind in _KINDS.items()}
+        self._data = dict(self._room)
         self._speakers: dict[str | None, int] = {None: -1}
         self._sessions: dict[Any, int] = {}
         self._views: dict[Scope, View] = {}
+        self._lineages = 0
         self.speaker_names: list[str] = []
         self._assistants: list[bool] = []
         self._terms_of, self._speaker_terms = 0, dict[str, frozenset[int]]()
 
     def refresh(self, connection: Transaction, vault: int) -> list[int]:
         """Catch up with what any process has written; return the nums erased since."""
-        rows = connection.execute(_SELECT, (vault, self._changed)).fetchall()
+        if not self._changed:
+            rows = connection.execute(_EVERY, (vault,))
+        else:
+            rows = connection.execute(_CHANGED, (vault, self._changed))
         gone = connection.execute(
             "SELECT num, changed FROM erased WHERE vault = ? AND changed > ?",
             (vault, self._changed),
         ).fetchall()
-        if not rows and not gone:
-            return []
-        known = self._data["num"]
-        if gone or not len(known) or rows[0][0] <= known[-1]:
-            self._views.clear()  # more than new versions: views cannot just be extended
         erased = [row[0] for row in gone]
-        self._drop(erased + [row[0] for row in rows])
-        if rows:
-            self._append(rows)
-        self._changed = max([self._changed, *(r[17] for r in rows), *(r[1] for r in gone)])
+        if gone:
+            self._views.clear()
+            self._drop(erased)
+        newest = max([self._changed, *(row[1] for row in gone)])
+        while part := list(islice(rows, _READ_AT_ONCE)):
+            known = self._data["num"]
+            if not len(known) or part[0][0] <= known[-1]:
+                self._views.clear()  # more than new versions: views cannot just be extended
+                self._drop([row[0] for row in part])
+            self._append(part)
+            newest = max(newest, *(row[-1] for row in part))
+        self._changed = newest
         return erased
 
-    def _drop(self, nums: Iterable[int]) -> None:
+    def _drop(self, nums: Sequence[int]) -> None:
         known = self._data["num"]
-        gone = np.fromiter(nums, np.int64)
+        gone = np.array(nums, np.int64)
         if not len(known) or not len(gone) or gone.min() > known[-1]:
             return
         keep = ~np.isin(known, gone)
-        self._data = {name: values[keep] for name, values in self._data.items()}
-        self._asking = self._asking[keep]
-        self._speaker, self._session = self._speaker[keep], self._session[keep]
+        self._room = {name: values[keep] for name, values in self._data.items()}
+        self._data = dict(self._room)
 
     def _append(self, rows: Sequence[Sequence[Any]]) -> None:
-        columns = list(zip(*rows, strict=True))
-        speakers = [self._speaker_number(name) for name in columns[15]]
-        pairs = zip(columns[1], columns[16], strict=True)
-        sessions = [
+        """Add versions; in room for half as much again, so that what is known stays in place."""
+        *columns, speakers, sessions, _ = zip(*rows, strict=True)
+        numbered = [self._speaker_number(name) for name in speakers]
+        linked = [
             -1 if name is None else self._sessions.setdefault((place, name), len(self._sessions))
-            for place, name in pairs
+            for place, name in zip(columns[1], sessions, strict=True)
         ]
-        data = {
-            name: np.concatenate([self._data[name], np.array(columns[i], np.int64)])
-            for i, name in enumerate(_INTEGERS)
-        }
-        asking = np.concatenate([self._asking, np.array(columns[14], np.float32)])
-        speaker = np.concatenate([self._speaker, np.array(speakers, np.int32)])
-        session = np.concatenate([self._session, np.array(sessions, np.int32)])
-        if len(self._data["num"]) and rows[0][0] < self._data["num"][-1]:  # a changed old row
-            order = np.argsort(data["num"], kind="stable")
-            data = {name: values[order] for name, values in data.items()}
-            asking, speaker, session = asking[order], speaker[order], session[order]
-        self._data, self._asking, self._speaker, self._session = data, asking, speaker, session
+        used = len(self._data["num"])
+        needed = used + len(rows)
+        if needed > len(self._room["num"]):
+            for name, values in self._data.items():
+                self._room[name] = np.empty(needed + needed // 2, values.dtype)
+                self._room[name][:used] = values
+        for name, values in zip(_KINDS, [*columns, numbered, linked], strict=True):
+            self._room[name][used:needed] = values
+        self._data = {name: values[:needed] for name, values in self._room.items()}
+        if used and rows[0][0] < self._data["num"][used - 1]:  # a changed old row
+            order = np.argsort(self._data["num"], kind="stable")
+            self._room = {name: values[order] for name, values in self._data.items()}
+            self._data = dict(self._room)
 
     def _speaker_number(self, name: str | None) -> int:
         number = self._speakers.get(name)
@@ -148,6 +174,18 @@ class ColumnCache:
             self._terms_of = len(self.speaker_names)
             self._speaker_terms = name_terms(self.speaker_names)
         return self._speaker_terms
+
+    def namespace_of(self, nums: Ints) -> Ints:
+        """The namespace of each version; 0 where there is no such version."""
+        known = self._data["num"]
+        if not len(known):
+            return np.zeros(len(nums), np.int64)
+        places = np.minimum(np.searchsorted(known, nums), len(known) - 1)
+        return np.where(known[places] == nums, self._data["namespace"][places], 0)
+
+    def outside(self, namespaces: Sequence[int]) -> Ints:
+        """The versions of all other namespaces."""
+        return self._data["num"][~np.isin(self._data["namespace"], namespaces)]
 
     def view(self, scope: Scope) -> View:
         """The rows of a scope. Call `refresh` first, in the same read transaction."""
@@ -188,12 +226,16 @@ class ColumnCache:
         session = np.concatenate([view.session, fresh.session])
         if not _linked(joined, session, count):
             return None
+        if len(fresh.nums) and len(joined["linked"]) + int((session[count:] >= 0).sum()):
+            either = (joined["previous"] >= 0) | (joined["following"] >= 0)
+            joined["linked"] = np.flatnonzero(either)
         return View(
             nums=np.concatenate([view.nums, fresh.nums]),
             row_of=row_of,
             columns=Columns(**joined),
             session=session,
             taken=fresh.taken,
+            lineage=view.lineage,
         )
 
     def _visible(self, scope: Scope) -> Ints:
@@ -222,21 +264,23 @@ class ColumnCache:
         nums = data["num"][found]
         row_of = np.full(int(data["num"][-1]) + 1 if len(data["num"]) else 1, -1, np.int64)
         row_of[nums] = np.arange(len(nums))
-        occurred, session = data["occurred_at"][found], self._session[found]
+        occurred, session = data["occurred_at"][found], data["session"][found]
         previous, following = _neighbours(session, occurred, data["memory"][found])
-        speaker = self._speaker[found]
+        speaker = data["speaker"][found]
         assistants = np.array([*self._assistants, False])  # the last stands for speaker -1
         columns = Columns(
-            length=data["length"][found].astype(np.float32),
+            length=data["length"][found],
             previous=previous,
             following=following,
             speaker=speaker,
             assistant=assistants[speaker],
-            asking=self._asking[found],
+            asking=data["asking"][found],
             traits=data["traits"][found],
             occurred_at=occurred,
+            linked=np.flatnonzero((previous >= 0) | (following >= 0)),
         )
-        return View(nums, row_of, columns, session, len(data["num"]))
+        self._lineages += 1
+        return View(nums, row_of, columns, session, len(data["num"]), self._lineages)
 
 
 def _neighbours(session: NDArray[np.int32], occurred: Ints, memory: Ints) -> tuple[Ints, Ints]:

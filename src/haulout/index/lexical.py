@@ -21,7 +21,7 @@ from haulout.database.transaction import Transaction
 from haulout.language.tokens import ANALYZER
 
 SEAL_AT = 1024
-_CACHED_ENTRIES = 8_000_000
+_CACHED_ENTRIES = 4_000_000
 _MOST_COUNT = 65_535
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, int]).decode
@@ -178,6 +178,7 @@ class PostingCache:
     """Postings of the terms asked for lately, kept between a process's recalls."""
 
     def __init__(self) -> None:
+        self.generation = 0
         self._generations: dict[int, int] = {}
         self._sealed: dict[tuple[int, str], Entries | None] = {}
         self._held = 0
@@ -196,6 +197,7 @@ class PostingCache:
         if stale:
             self._sealed.clear()
             self._fresh.clear()
+            self.generation += 1
             self._held = self._newest_fresh = 0
         for num, namespace, terms in connection.execute(
             "SELECT num, namespace, terms FROM fresh WHERE num > ? AND vault = ? ORDER BY num",
@@ -210,15 +212,40 @@ class PostingCache:
         self, connection: Transaction, vault: int, namespaces: Sequence[int], term: str
     ) -> Entries:
         """Every version that holds a term in these namespaces: (nums, counts)."""
-        found: list[Entries] = []
+        sealed = self.sealed(connection, vault, namespaces, term)
+        fresh = self.fresh(namespaces, term)
+        return np.concatenate([sealed[0], fresh[0]]), np.concatenate([sealed[1], fresh[1]])
+
+    def fresh(self, namespaces: Sequence[int], term: str, after: int = -1) -> Entries:
+        """The versions that hold a term and whose postings are not sealed yet.
+
+        Args:
+            namespaces, term: as for `postings`; ``after``: only versions after this one.
+        """
+        found: list[tuple[int, int]] = []
         for namespace in namespaces:
-            sealed = self._sealed_entries(connection, vault, namespace, term)
-            if sealed is not None:
-                found.append(sealed)
-            fresh = self._fresh.get(namespace, {}).get(term)
-            if fresh:
-                nums, counts = zip(*fresh, strict=True)
-                found.append((np.array(nums, np.int64), np.array(counts, np.uint16)))
+            held = self._fresh.get(namespace, {}).get(term, ())
+            if held and held[-1][0] > after:
+                found += (entry for entry in held if entry[0] > after)
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.uint16)
+        nums, counts = zip(*found, strict=True)
+        return np.array(nums, np.int64), np.array(counts, np.uint16)
+
+    @property
+    def newest_fresh(self) -> int:
+        """The newest version that this cache knows of."""
+        return self._newest_fresh
+
+    def sealed(
+        self, connection: Transaction, vault: int, namespaces: Sequence[int], term: str
+    ) -> Entries:
+        """The versions whose sealed postings hold a term; these change with `generation`."""
+        found = [
+            entries
+            for namespace in namespaces
+            if (entries := self._sealed_entries(connection, vault, namespace, term)) is not None
+        ]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -230,7 +257,8 @@ class PostingCache:
     ) -> Entries | None:
         key = (namespace, term)
         if key in self._sealed:
-            return self._sealed[key]
+            entries = self._sealed[key] = self._sealed.pop(key)  # asked for last
+            return entries
         blocks = [
             _unpack(first, entries)
             for first, entries in connection.execute(
@@ -246,8 +274,8 @@ class PostingCache:
                 np.concatenate([counts for _, counts in blocks]),
             )
             self._held += len(entries[0])
-        if self._held > _CACHED_ENTRIES:
-            self._sealed.clear()
-            self._held = 0
+        while self._held > _CACHED_ENTRIES and self._sealed:
+            oldest = self._sealed.pop(next(iter(self._sealed)))
+            self._held -= 0 if oldest is None else len(oldest[0])
         self._sealed[key] = entries
         return entries

@@ -1,9 +1,11 @@
 """Which of the visible memories answer a question best, and why: arithmetic and nothing else.
 
-Two stages. The first gives every visible memory an estimate in a handful of vectorised passes:
-BM25 of its own words, that of its neighbours, the similarity of its vectors and what is known
-of it beforehand. The second scores the best few hundred exactly. A score is the sum of named
-addends, kept for every memory returned, so that ``explain`` shows the arithmetic that was done.
+Two stages. The first (``candidates``) gives every visible memory an estimate in a handful of
+vectorised passes: BM25 of its own words, that of its neighbours, the similarity of its vectors
+and what is known of it beforehand. The second (``score``) scores the best few hundred exactly. A
+score is the sum of named addends, kept for every memory returned, so that ``explain`` shows the
+arithmetic that was done. Between the two the caller may look up how near the candidates are,
+where the question came with estimates of it.
 
 Every statistic (document frequencies, mean length, mean and spread of similarity) is of exactly
 the rows that were given: a memory which the caller may not see cannot move a score.
@@ -25,6 +27,8 @@ Rows = NDArray[np.int64]
 
 _NONE: Final = -1
 _DAY: Final = 86_400_000_000  # microseconds
+_MANY: Final = 1 << 15  # values from which looking at few of them pays
+_STRIDE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +69,14 @@ WEIGHTS: Final = Weights()
 
 
 class Postings(NamedTuple):
-    """Where one term of the question occurs among the visible rows, each row at most once."""
+    """Where one term of the question occurs among the visible rows: ascending, each once."""
 
     rows: NDArray[np.integer]
     counts: NDArray[np.number]
     speakers: frozenset[int] = frozenset()
     """Speakers whose name holds the term: whatever they said counts as holding it once."""
+    lengths: NDArray[np.number] | None = None
+    """`Columns.length` of the rows, where it was looked up before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,8 @@ class Columns:
     """Microseconds; when it was recorded, where nobody said when it happened."""
     traits: NDArray[np.integer] | None = None
     """What kind of statement the text makes: ``forms.traits``. None: not known."""
+    linked: Rows | None = None
+    """The rows that have one before or after them. None: not known, it may be any."""
 
     def __len__(self) -> int:
         return len(self.length)
@@ -112,6 +120,8 @@ class Question:
     """The time that is asked about, in microseconds: from the first to before the second."""
     similarity: Floats | None = None
     """Cosine of each row's best passage with the question; NaN where there is no vector yet."""
+    deviations: Floats | None = None
+    """The same in standard deviations above the mean, where that is known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,31 +146,105 @@ class _Term(NamedTuple):
     worth: float  # its share of all that the question's terms are worth
 
 
+@dataclass(slots=True)
+class Reading:
+    """A question as it is read against some rows: what both stages go by."""
+
+    terms: list[_Term]
+    meaning: Floats | None
+
+
+def read(columns: Columns, question: Question, weights: Weights = WEIGHTS) -> Reading:
+    """What a question's words are worth among these rows, and how near each row is to it."""
+    if not len(columns):
+        return Reading([], None)
+    meaning = question.deviations
+    if meaning is None:
+        meaning = _standardised(question.similarity, weights)
+    return Reading(_terms(columns, question.postings, weights), meaning)
+
+
 def rank(columns: Columns, question: Question, k: int, weights: Weights = WEIGHTS) -> Ranking:
     """The ``k`` best of the visible rows; ties go to the newer memory, then to the lower row."""
+    reading = read(columns, question, weights)
+    rows = candidates(columns, question, reading, k, weights)
+    return score(columns, question, reading, rows, k, weights)
+
+
+def candidates(
+    columns: Columns, question: Question, reading: Reading, k: int, weights: Weights = WEIGHTS
+) -> Rows:
+    """The rows, ascending, that may be among the ``k`` best."""
     count = len(columns)
     if count == 0 or k <= 0:
-        return Ranking(np.empty(0, np.int64), np.empty(0, np.float64))
-    terms = _terms(columns, question.postings, weights)
-    meaning = _standardised(question.similarity, weights)
-    if not terms and meaning is None and question.period is None:
-        newest = np.lexsort((np.arange(count), -columns.occurred_at))[:k]
-        return Ranking(newest, np.zeros(len(newest)))
+        return np.empty(0, np.int64)
+    if _asks_nothing(question, reading):
+        return np.sort(_newest(columns, k))
     wanted = max(k, weights.candidates)
     if count <= wanted:
-        rows = np.arange(count)
-    else:
-        estimate = _estimate(columns, question, terms, meaning, weights)
-        rows = np.sort(np.argpartition(estimate, count - wanted)[count - wanted :])
+        return np.arange(count)
+    estimate = _estimate(columns, question, reading, weights)
+    return np.sort(_largest(estimate, wanted))
+
+
+def score(
+    columns: Columns,
+    question: Question,
+    reading: Reading,
+    rows: Rows,
+    k: int,
+    weights: Weights = WEIGHTS,
+) -> Ranking:
+    """The ``k`` best of some rows by their exact scores."""
+    if not len(rows):
+        return Ranking(np.empty(0, np.int64), np.empty(0, np.float64))
+    if _asks_nothing(question, reading):
+        newest = rows[np.lexsort((rows, -columns.occurred_at[rows]))][:k]
+        return Ranking(newest, np.zeros(len(newest)))
     near = _neighbourhood(columns, rows, len(weights.around))
-    addends = _word_addends(columns, terms, rows, near, weights)
-    addends |= _meaning_addends(columns, meaning, rows, near, weights)
+    addends = _word_addends(columns, reading.terms, rows, near, weights)
+    addends |= _meaning_addends(columns, reading.meaning, rows, near, weights)
     addends |= _prior_addends(columns, question, rows, weights)
     scores = np.zeros(len(rows))
     for addend in addends.values():
         scores += addend
     best = np.lexsort((rows, -columns.occurred_at[rows], -scores))[:k]
     return Ranking(rows[best], scores[best], {name: a[best] for name, a in addends.items()})
+
+
+def beside(columns: Columns, rows: Rows) -> Rows:
+    """These rows and those whose similarity counts for them."""
+    near = np.concatenate([rows, columns.previous[rows], columns.following[rows]])
+    return np.unique(near[near >= 0]).astype(np.int64, copy=False)
+
+
+def _asks_nothing(question: Question, reading: Reading) -> bool:
+    return not reading.terms and reading.meaning is None and question.period is None
+
+
+def _newest(columns: Columns, k: int) -> Rows:
+    """The ``k`` newest rows; of those of one moment, the lower."""
+    count, rows = len(columns), np.arange(len(columns))
+    if count > k:
+        last = np.partition(columns.occurred_at, count - k)[count - k]
+        rows = np.flatnonzero(columns.occurred_at >= last)
+    return rows[np.lexsort((rows, -columns.occurred_at[rows]))][:k]
+
+
+def _largest(values: Floats, wanted: int) -> Rows:
+    """Where the ``wanted`` largest of more values stand; which of equal ones, is not said.
+
+    Of very many, those above a value that a part of them suggests are looked at alone.
+    """
+    rows = None
+    if len(values) > _MANY:
+        part = values[::_STRIDE]
+        place = len(part) - min(4 * wanted // _STRIDE + 16, len(part))
+        above = np.flatnonzero(values >= np.partition(part, place)[place])
+        rows = above if len(above) >= wanted else None
+    among = values if rows is None else values[rows]
+    best = np.argpartition(among, len(among) - wanted)[len(among) - wanted :]
+    return best if rows is None else rows[best]
 
 
 def _terms(columns: Columns, postings: Sequence[Postings], weights: Weights) -> list[_Term]:
@@ -170,8 +254,6 @@ def _terms(columns: Columns, postings: Sequence[Postings], weights: Weights) -> 
     """
     count = len(columns)
     mean = max(float(columns.length.mean()), 1e-9)
-    evening = (1 - weights.length_share) + weights.length_share / mean * columns.length
-    evening = evening.astype(np.float32)
     found: list[tuple[Rows, Floats, NDArray[np.bool_] | None, float]] = []
     total = 0.0
     for posting in postings:
@@ -184,7 +266,9 @@ def _terms(columns: Columns, postings: Sequence[Postings], weights: Weights) -> 
         total += worth  # of unknown terms too: the less is known, the less words weigh
         if frequency == 0:
             continue
-        densities = posting.counts.astype(np.float32) / evening[rows]
+        lengths = columns.length[rows] if posting.lengths is None else posting.lengths
+        evening = (1 - weights.length_share) + weights.length_share / mean * lengths
+        densities = posting.counts.astype(np.float32) / evening.astype(np.float32, copy=False)
         found.append((rows, densities, spoken, worth))
     return [_Term(rows, d, spoken, worth / total) for rows, d, spoken, worth in found]
 
@@ -221,31 +305,30 @@ def _standardised(similarity: Floats | None, weights: Weights) -> Floats | None:
     return standard if whole else np.where(known, standard, np.float32(0))
 
 
-def _estimate(
-    columns: Columns,
-    question: Question,
-    terms: Sequence[_Term],
-    meaning: Floats | None,
-    weights: Weights,
-) -> Floats:
+def _estimate(columns: Columns, question: Question, reading: Reading, weights: Weights) -> Floats:
     """Every row's score, nearly: neighbours count by their own words, and only the next ones."""
-    estimate = np.zeros(len(columns), np.float32)
-    for term in terms:
-        estimate[term.rows] += np.float32(term.worth) * _saturated(term.densities, weights)
-    if meaning is not None:
-        estimate += np.float32(weights.meaning) * meaning
-    around = np.append(estimate, np.float32(0))  # row -1 is the zero at the end
-    if weights.around:
+    padded = np.zeros(len(columns) + 1, np.float32)  # row -1 is the zero at the end
+    estimate = padded[:-1]
+    if reading.meaning is not None:
+        np.multiply(reading.meaning, np.float32(weights.meaning), out=estimate)
+    for term in reading.terms:
+        estimate[term.rows] += _saturated(term.densities, weights) * np.float32(term.worth)
+    linked = columns.linked
+    if weights.around and (linked is None or len(linked)):
         share = np.float32(weights.around[0])
-        estimate += share * (around[columns.previous] + around[columns.following])
-    for term in terms:
+        before = columns.previous if linked is None else columns.previous[linked]
+        after = columns.following if linked is None else columns.following[linked]
+        around = share * (padded[before] + padded[after])
+        estimate[slice(None) if linked is None else linked] += around
+    for term in reading.terms:
         if term.spoken is not None:
             estimate += np.float32(term.worth + weights.speaker) * term.spoken
     if question.period is not None:
         closeness = _closeness(columns.occurred_at, question.period, weights)
         estimate += np.float32(weights.period) * closeness.astype(np.float32)
     estimate -= np.float32(weights.question) * columns.asking.astype(np.float32, copy=False)
-    estimate -= np.float32(_assistant_weight(question, weights)) * columns.assistant
+    if columns.assistant.any():
+        estimate -= np.float32(_assistant_weight(question, weights)) * columns.assistant
     return estimate
 
 
@@ -289,10 +372,8 @@ def _word_addends(
     named = np.zeros(len(rows), np.bool_)
     dense = np.zeros(len(columns) + 1, np.float32)  # row -1 is the zero at the end
     for term in terms:
-        dense[term.rows] = term.densities
-        own = dense[rows]
-        whole = own + (shares * dense[near]).sum(axis=(0, 1), dtype=np.float32)
-        dense[term.rows] = 0
+        own, around = _densities(term, rows, near, dense)
+        whole = own + (shares * around).sum(axis=(0, 1), dtype=np.float32)
         if term.spoken is not None:
             spoken = term.spoken[rows]
             named |= spoken
@@ -305,6 +386,25 @@ def _word_addends(
         "words around": whole_total - own_total,
         "speaker": np.multiply(weights.speaker, named, dtype=np.float64),
     }
+
+
+def _densities(term: _Term, rows: Rows, near: Rows, dense: Floats) -> tuple[Floats, Floats]:
+    """A term's densities at some rows and at those near them.
+
+    ``dense`` has a zero for every row, and has it again afterwards. Of a term that stands almost
+    everywhere, few rows are looked up instead of many written down.
+    """
+    if len(term.rows) <= _MANY:
+        dense[term.rows] = term.densities
+        found = dense[rows], dense[near]
+        dense[term.rows] = 0
+        return found
+    places = [np.minimum(np.searchsorted(term.rows, at), len(term.rows) - 1) for at in (rows, near)]
+    own, around = (
+        np.where(term.rows[place] == at, term.densities[place], np.float32(0))
+        for at, place in zip((rows, near), places, strict=True)
+    )
+    return own, around
 
 
 def _meaning_addends(

@@ -85,3 +85,24 @@ CREATE TABLE setting (
     PRIMARY KEY (vault, name)
 ) WITHOUT ROWID;
 """
+
+LIST_TABLES = """
+CREATE TABLE division (            -- one division of a namespace's vectors into lists
+    division INTEGER PRIMARY KEY AUTOINCREMENT,
+    vault INTEGER NOT NULL,
+    namespace INTEGER NOT NULL,
+    model INTEGER NOT NULL,
+    newest INTEGER NOT NULL,           -- vectors up to this one are in its lists
+    ready INTEGER NOT NULL             -- 0 while its lists are being written
+);
+CREATE TABLE vector_list (             -- copies of vectors that lie near each other
+    list INTEGER PRIMARY KEY,
+    vault INTEGER NOT NULL,
+    division INTEGER NOT NULL,            -- no such division: left over, and swept away
+    mean BLOB NOT NULL,                -- of the vectors at unit length, float32; empty: the sample
+    nums BLOB NOT NULL,                -- their versions (i64)
+    codes BLOB NOT NULL                -- in the same order
+);
+CREATE INDEX vector_list_division ON vector_list (vault, division);
+"""
+"""The second step of the schema: what recall looks through where vectors are many."""

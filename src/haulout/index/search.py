@@ -1,7 +1,7 @@
 """Recall: a question against what its asker may see.
 
 The steps, and where each one's arithmetic is: what may be seen (`columns`), which words occur
-where (`lexical`), how near the meaning is (`vectors`), the score (`rank`).
+where (`lexical`, `occurrences`), how near the meaning is (`nearness`), the score (`rank`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,19 @@ from haulout.index import memories
 from haulout.index.columns import ColumnCache, Scope, View
 from haulout.index.embed import unit_rows
 from haulout.index.lexical import PostingCache
-from haulout.index.rank import Columns, Postings, Question, Ranking, rank
-from haulout.index.vectors import VectorCache, caller_model
+from haulout.index.nearness import Near, Nearness
+from haulout.index.occurrences import Occurrences
+from haulout.index.rank import (
+    Columns,
+    Postings,
+    Question,
+    Ranking,
+    beside,
+    candidates,
+    read,
+    score,
+)
+from haulout.index.vectors import caller_model
 from haulout.language.dates import read_period
 from haulout.language.mentions import about_asker, asks_when, subject_terms
 from haulout.log.clock import from_microseconds, to_microseconds
@@ -79,8 +90,12 @@ class Searcher:
     vault: int
     _columns: ColumnCache = field(default_factory=ColumnCache)
     _postings: PostingCache = field(default_factory=PostingCache)
-    _vectors: dict[str, VectorCache] = field(default_factory=dict[str, VectorCache])
+    _occurrences: Occurrences = field(init=False)
+    _nearness: dict[str, Nearness] = field(default_factory=dict[str, Nearness])
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._occurrences = Occurrences(self._postings)
 
     def search(
         self, connection: Transaction, asked: Callable[[Transaction], Query]
@@ -97,19 +112,18 @@ class Searcher:
             query = asked(connection)
             erased = self._columns.refresh(connection, self.vault)
             self._postings.refresh(connection, self.vault)
-            for cache in self._vectors.values() if erased else ():
-                cache.drop(erased)
+            for nearness in self._nearness.values() if erased else ():
+                nearness.drop(erased)
             view = self._columns.view(query.scope)
+            allowed = self._allowed(connection, view, query)
+            if allowed is not None and not allowed.any():
+                return []
             question = self._question(connection, view, query)
-        allowed = self._allowed(connection, view, query)
-        if allowed is not None and not allowed.any():
-            return []
-        columns, question, rows_kept = _restricted(view.columns, question, allowed)
-        ranking = rank(columns, question, query.limit)
+            near = self._near(connection, view, query, allowed)
+        ranking, rows = _ranked(connection, view, question, near, allowed, query.limit)
         if query.text is not None:
-            ranking = _with_evidence(ranking, question)
-        rows = ranking.rows if rows_kept is None else rows_kept[ranking.rows]
-        nums = [int(num) for num in view.nums[rows]]
+            ranking = _with_evidence(ranking, near is not None)
+        nums = view.nums[rows[ranking.rows] if rows is not None else ranking.rows].tolist()
         return [
             Recalled(memory=memory, score=float(ranking.scores[i]), why=ranking.explain(i))
             for i, memory in enumerate(memories.read(connection, nums))
@@ -119,31 +133,35 @@ class Searcher:
         text = query.text or ""
         terms = subject_terms(text)[:_MOST_TERMS]
         speakers = self._columns.speaker_terms() if terms else {}
-        postings: list[Postings] = []
-        for term in terms:
-            nums, counts = self._postings.postings(
-                connection, self.vault, query.scope.namespaces, term
+        namespaces = query.scope.namespaces
+        postings = [
+            self._occurrences.of(connection, self.vault, view, namespaces, term)._replace(
+                speakers=speakers.get(term, frozenset())
             )
-            rows = view.row_of[nums]
-            seen = rows >= 0
-            postings.append(Postings(rows[seen], counts[seen], speakers.get(term, frozenset())))
+            for term in terms
+        ]
         return Question(
             postings=postings,
             about_asker=about_asker(text),
             asks_when=asks_when(text),
             period=_period(text, query.now),
-            similarity=self._similarity(connection, view, query),
         )
 
-    def _similarity(self, connection: Transaction, view: View, query: Query) -> Floats | None:
+    def _near(
+        self,
+        connection: Transaction,
+        view: View,
+        query: Query,
+        allowed: NDArray[np.bool_] | None,
+    ) -> Near | None:
         if query.vector is None:
             return None
         model = query.model or caller_model(len(query.vector))
-        cache = self._vectors.setdefault(model, VectorCache())
-        if not cache.refresh(connection, self.vault, model):
+        nearness = self._nearness.setdefault(model, Nearness())
+        if not nearness.refresh(connection, self.vault, model, self._columns):
             return None
         unit = unit_rows(query.vector[np.newaxis])[0]
-        return cache.similarity(unit, view.row_of, len(view.nums))
+        return nearness.near(connection, view, query.scope.namespaces, unit, allowed)
 
     def _allowed(
         self, connection: Transaction, view: View, query: Query
@@ -178,13 +196,35 @@ def _period(text: str, now: int) -> tuple[int, int] | None:
     return to_microseconds(period.start, "start"), to_microseconds(period.end, "end")
 
 
-def _with_evidence(ranking: Ranking, question: Question) -> Ranking:
+def _ranked(
+    connection: Transaction,
+    view: View,
+    question: Question,
+    near: Near | None,
+    allowed: NDArray[np.bool_] | None,
+    limit: int,
+) -> tuple[Ranking, NDArray[np.int64] | None]:
+    """The best of the allowed rows, and where the rows ranked stand in the view, if elsewhere."""
+    if near is not None:
+        question = replace(question, similarity=near.similarity, deviations=near.deviations)
+    columns, question, kept = _restricted(view.columns, question, allowed)
+    reading = read(columns, question)
+    rows = candidates(columns, question, reading, limit)
+    if near is not None and near.deviations is not None and reading.meaning is not None:
+        wanted = beside(columns, rows)
+        places = wanted if kept is None else kept[wanted]
+        near.complete(connection, view, places)
+        reading.meaning[wanted] = near.deviations[places]
+    return score(columns, question, reading, rows, limit), kept
+
+
+def _with_evidence(ranking: Ranking, by_meaning: bool) -> Ranking:  # noqa: FBT001
     """Without vectors, only what shares a word with the question, itself or nearby.
 
     Vectors give every memory some nearness; words alone give the others none at all, and what
     is left of their scores is what was known of them before anything was asked.
     """
-    if question.similarity is not None:
+    if by_meaning:
         return ranking
     found = np.zeros(len(ranking.rows), np.bool_)
     for name in _EVIDENCE:
@@ -212,11 +252,13 @@ def _restricted(
     }
     taken["traits"] = None if columns.traits is None else columns.traits[rows]
     taken |= {name: place[getattr(columns, name)[rows]] for name in ("previous", "following")}
+    taken["linked"] = np.flatnonzero((taken["previous"] >= 0) | (taken["following"] >= 0))
     postings: list[Postings] = []
     for posting in question.postings:
         kept = place[posting.rows]
         seen = kept >= 0
         postings.append(Postings(kept[seen], posting.counts[seen], posting.speakers))
     similarity = None if question.similarity is None else question.similarity[rows]
-    narrowed = replace(question, postings=postings, similarity=similarity)
+    deviations = None if question.deviations is None else question.deviations[rows]
+    narrowed = replace(question, postings=postings, similarity=similarity, deviations=deviations)
     return Columns(**taken), narrowed, rows

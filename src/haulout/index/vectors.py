@@ -1,5 +1,7 @@
 """Vectors: int8 rows in the database, a float32 matrix in memory, an exact scan.
 
+Those of a namespace that has very many stand in lists as well (`lists`), and not in the matrix.
+
 A vector is as telling as its text (Morris et al., "Text Embeddings Reveal (Almost) As Much As
 Text", 2023), so it lives inside the encrypted database and nowhere else. Vectors of different
 models are never compared; a vector given by a caller belongs to the model `caller/<dimensions>`.
@@ -13,14 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from haulout.database.transaction import Transaction
+from haulout.index.columns import ColumnCache
 from haulout.index.embed import Embedder, quantise
 from haulout.index.forms import passages
+from haulout.index.lists import Division
 from haulout.log.clock import from_microseconds
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 _EXACT = 2**24
 """Up to here float32 holds every whole number."""
 _ROWS_AT_ONCE = 1024
+_LOOKED_UP_AT_ONCE = 500
 
 
 def caller_model(dimensions: int) -> str:
@@ -28,12 +34,18 @@ def caller_model(dimensions: int) -> str:
     return f"caller/{dimensions}"
 
 
-def model_number(connection: Transaction, vault: int, name: str) -> int:
-    """The number of a model's vectors, giving it one where it has none (in a write)."""
+def number_of(connection: Transaction, vault: int, name: str) -> int | None:
+    """The number of a model's vectors; None where it never had one."""
     find = "SELECT model FROM model WHERE vault = ? AND name = ?"
     row = connection.execute(find, (vault, name)).fetchone()
-    if row is not None:
-        return row[0]
+    return row[0] if row else None
+
+
+def model_number(connection: Transaction, vault: int, name: str) -> int:
+    """The number of a model's vectors, giving it one where it has none (in a write)."""
+    number = number_of(connection, vault, name)
+    if number is not None:
+        return number
     connection.execute("INSERT INTO model (vault, name) VALUES (?, ?)", (vault, name))
     return connection.last_insert_rowid()
 
@@ -140,7 +152,7 @@ def queue_for_model(connection: Transaction, vault: int, model_name: str) -> Non
 # ---------------------------------------------------------------------- searching
 
 
-def _levels(query: Floats) -> Floats:
+def levels_of(query: Floats) -> Floats:
     """A unit vector in whole numbers, so small that every sum of products with codes is exact.
 
     A product of float32 matrices rounds a row by where in the matrix it stands, and so by what
@@ -151,6 +163,29 @@ def _levels(query: Floats) -> Floats:
     return np.rint(query * (_EXACT / longest - np.sqrt(len(query)))).astype(np.float32)
 
 
+def _newer(connection: Transaction, model: int, after: int) -> list[tuple[int, int, bytes]]:
+    """A model's vectors after one: (number, version, codes) each, by number."""
+    return connection.execute(  # pyright: ignore[reportReturnType] three columns
+        "SELECT vector, num, codes FROM vector WHERE vector > ? AND model = ? ORDER BY vector",
+        (after, model),
+    ).fetchall()
+
+
+def vectors_of(
+    connection: Transaction, model: int, nums: Sequence[int]
+) -> list[tuple[int, int, bytes]]:
+    """The vectors that some versions have of a model: (number, version, codes) each."""
+    found: list[tuple[int, int, bytes]] = []
+    for start in range(0, len(nums), _LOOKED_UP_AT_ONCE):
+        part = nums[start : start + _LOOKED_UP_AT_ONCE]
+        marks = ",".join("?" * len(part))
+        found += connection.execute(  # pyright: ignore[reportAssignmentType] three columns
+            f"SELECT vector, num, codes FROM vector WHERE num IN ({marks}) AND model = ?",
+            (*part, model),
+        ).fetchall()
+    return found
+
+
 class VectorCache:
     """One model's codes as a float32 matrix, kept between a process's recalls.
 
@@ -158,30 +193,44 @@ class VectorCache:
     """
 
     def __init__(self) -> None:
-        self._model: int | None = None
         self._newest = 0
         self._matrix: Floats = np.empty((0, 0), np.float32)
         self._lengths: Floats = np.empty(0, np.float32)
         self._nums: NDArray[np.int64] = np.empty(0, np.int64)
         self._used = 0
 
-    def refresh(self, connection: Transaction, vault: int, model_name: str) -> bool:
-        """Catch up with the database; False where the model has no vector at all."""
-        row = connection.execute(
-            "SELECT model FROM model WHERE vault = ? AND name = ?", (vault, model_name)
-        ).fetchone()
-        if row is None:
-            return False
-        if self._model != row[0]:
-            self.__init__()
-            self._model = row[0]
-        rows = connection.execute(
-            "SELECT vector, num, codes FROM vector WHERE vector > ? AND model = ? ORDER BY vector",
-            (self._newest, self._model),
-        ).fetchall()
+    def refresh(
+        self,
+        connection: Transaction,
+        model: int,
+        divisions: Sequence[Division],
+        columns: ColumnCache,
+    ) -> None:
+        """Catch up with the database; what stands in a division's lists is left to them.
+
+        Args:
+            connection: in a read transaction; ``model``: whose vectors.
+            divisions: the divisions that are read; a cache is of one set of them.
+            columns: knows the namespace of each version, and every version there is.
+        """
+        rows: list[tuple[int, int, bytes]]
+        if self._newest or not divisions:
+            rows = _newer(connection, model, self._newest)
+        else:
+            divided = {division.namespace: division.newest for division in divisions}
+            oldest = min(divided.values())
+            outside = columns.outside(tuple(divided)).tolist()
+            rows = [row for row in vectors_of(connection, model, outside) if row[0] <= oldest]
+            newer = _newer(connection, model, oldest)
+            places = columns.namespace_of(np.array([row[1] for row in newer], np.int64)).tolist()
+            rows += [
+                row
+                for row, place in zip(newer, places, strict=True)
+                if row[0] > divided.get(place, 0)
+            ]
+            self._newest = newer[-1][0] if newer else oldest
         if rows:
             self._append(rows)
-        return self._used > 0
 
     def _append(self, rows: Sequence[tuple[int, int, bytes]]) -> None:
         used, needed = self._used, self._used + len(rows)
@@ -202,7 +251,7 @@ class VectorCache:
             self._matrix[place] = codes = codes.reshape(len(part), -1)
             self._lengths[place] = np.sqrt(np.einsum("ij,ij->i", codes, codes, dtype=np.int32))
         self._nums[used:needed] = [row[1] for row in rows]
-        self._used, self._newest = needed, rows[-1][0]
+        self._used, self._newest = needed, max(self._newest, rows[-1][0])
 
     def drop(self, nums: Iterable[int]) -> None:
         """Forget erased versions' vectors in memory too."""
@@ -218,24 +267,31 @@ class VectorCache:
         """The version of each row."""
         return self._nums[: self._used]
 
-    def similarity(self, query: Floats, row_of: NDArray[np.int64], count: int) -> Floats:
-        """Cosine of each visible row's best passage with a query; NaN where it has no vector.
+    def compared(self, levels: Floats, row_of: NDArray[np.int64]) -> tuple[Ints, Floats]:
+        """Each visible vector with a query: (row, cosine); a row may come several times.
 
         Args:
-            query: unit vector of this model.
-            row_of: visible row of each num, or -1; ``count``: how many rows are visible.
-
-        Returns:
-            float32 [count].
+            levels: the query, by `levels_of`; ``row_of``: visible row of each num, or -1.
         """
-        levels = _levels(query)
+        if not self._used:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         cosines = self._matrix[: self._used] @ levels
         cosines /= self._lengths[: self._used] * np.linalg.norm(levels)
         rows = row_of[self.nums]
         seen = rows >= 0
+        return (rows, cosines) if seen.all() else (rows[seen], cosines[seen])
+
+    def similarity(self, levels: Floats, row_of: NDArray[np.int64], count: int) -> Floats:
+        """Cosine of each visible row's best passage with a query; NaN where it has no vector.
+
+        Args:
+            levels, row_of: as for `compared`; ``count``: how many rows are visible.
+
+        Returns:
+            float32 [count].
+        """
+        rows, cosines = self.compared(levels, row_of)
         best = np.full(count, -np.inf, np.float32)
-        if not seen.all():
-            rows, cosines = rows[seen], cosines[seen]
         order_is_plain = len(rows) == count and bool((rows[1:] > rows[:-1]).all())
         if order_is_plain:
             return cosines

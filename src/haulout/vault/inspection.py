@@ -12,13 +12,14 @@ import cbor2
 
 from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError, ErasedError, HauloutError, StorageError
-from haulout.index import lexical, memories, vectors
+from haulout.index import lexical, lists, memories, vectors
 from haulout.index.schema import INDEX_TABLES
 from haulout.log import chain
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
 from haulout.log.memory import read_payload
 from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
+from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import DATABASE, Parts
 from haulout.vault.values import CheckReport, Stats
 
@@ -145,10 +146,14 @@ def _fold(
 
 
 def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
-    """Empty the index and fold the whole log into it again, in one transaction."""
+    """Empty the index and fold the whole log into it again, in one transaction.
+
+    The lists of near vectors follow: until they stand again, recalls compare every vector.
+    """
 
     def job(connection: Transaction) -> int:
         parts.journal.refresh_keys(connection)
+        lists.abandon(connection, parts.vault)
         _empty(connection, parts, drop_vectors=vectors)
         for _, problem in _replay(connection, connection, parts.journal, progress):
             if problem:
@@ -162,7 +167,9 @@ def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
         _requeue(connection, parts)
         return int(connection.execute("SELECT count(*) FROM version").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
 
-    return parts.database.write(job)
+    versions: int = parts.database.write(job)
+    divide_where_due(parts)
+    return versions
 
 
 def rebuild_if_stale(parts: Parts) -> None:
@@ -338,6 +345,8 @@ def _compare_views(
     ).fetchone()
     if stray != (0, 0):
         findings.add(f"{DATABASE}: vectors are missing or left over; run `haulout rebuild`.")
+    for problem in lists.problems(connection, parts.vault):
+        findings.add(f"{DATABASE}: {problem}.")
     operations = dict(connection.execute("SELECT mac, num FROM operation").fetchall())
     for stored in parts.journal.records(connection):
         operation = stored.header.operation

@@ -15,6 +15,7 @@ from haulout.errors import ModelError
 from haulout.index import vectors
 from haulout.index.models import open_embedder
 from haulout.vault.arguments import Progress
+from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import Parts
 
 if TYPE_CHECKING:
@@ -76,13 +77,18 @@ class Meaning:
             return None, None
 
     def catch_up(self, progress: Progress | None) -> int:
-        """Embed everything that waits; return how many there were."""
+        """Embed everything that waits, and divide vectors that have become very many into lists.
+
+        Returns:
+            how many were embedded.
+        """
         embedder, done = self._embedder(), 0
         while embedder is not None and (drained := self._drain(embedder, _DRAINED_AT_ONCE)):
             done += drained
             if progress:
                 with self._parts.database.read() as connection:
                     progress(done, done + vectors.waiting(connection, self._parts.vault))
+        divide_where_due(self._parts)
         return done
 
     def _drain(self, embedder: Embedder, limit: int) -> int:

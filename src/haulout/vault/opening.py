@@ -39,7 +39,7 @@ from haulout.errors import (
 )
 from haulout.index.filter import register
 from haulout.index.lexical import note_analyzer
-from haulout.index.schema import INDEX_TABLES
+from haulout.index.schema import INDEX_TABLES, LIST_TABLES
 from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
 from haulout.log.record import Lane, RecordType
@@ -51,7 +51,7 @@ DATABASE = "memory.db"
 KEYFILE = "device.key"
 MARK = "vault.json"
 UNFINISHED = ".unfinished"
-SCHEMA = (LOG_TABLES + INDEX_TABLES,)
+SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES)
 _MARK_HINT = "Restore a backup, or write it again: it holds the format and the vault's ID."
 _CLOUD_FOLDERS = (
     "dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents",

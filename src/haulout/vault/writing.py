@@ -14,7 +14,7 @@ import msgspec
 
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError, ErasedError, NotFoundError, OperationReusedError
-from haulout.index import memories
+from haulout.index import lists, memories
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Entry, Journal, Stored
 from haulout.log.memory import Content, Memory, read_payload, require_order
@@ -187,13 +187,18 @@ def forget(
     payload = canonical(fields)
     places = [_place(connection, journal, target) for target in targets]
     entry = journal.append(connection, RecordType.FORGET, payload, operation=operation)
+    erased: list[int] = []
     for place in places:
         if level == "hidden":
             memories.set_hidden(connection, place.memory, entry.num, hidden=True)
         else:
-            for num in memories.version_nums(connection, place.memory):
+            nums = memories.version_nums(connection, place.memory)
+            for num in nums:
                 journal.destroy(connection, num)
             memories.erase(connection, journal.vault, place.memory, entry.num)
+            erased += nums
+    if erased:
+        lists.remove(connection, journal.vault, erased)
     return _receipt(*entry, payload)
 
 
