@@ -82,6 +82,7 @@ OWNERS = {
     "rich": {"cli"},
     "onnxruntime": {"index.minilm"},
     "tokenizers": {"index.minilm"},
+    "mcp": {"server.mcp"},
     "tomlkit": {"integrations.clients.toml"},
 }
 

@@ -1,10 +1,11 @@
-"""Operations: one typed value for each verb, one door, the owner's alone for now."""
+"""Operations: one typed value for each verb, and one door for owner and apps."""
 
 from __future__ import annotations
 
 import inspect
 import typing
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from haulout import Vault, operations
 from haulout.errors import InputError, NotAllowedError, NotFoundError
-from haulout.operations import OWNER, AnyOperation, Principal, execute
+from haulout.operations import OWNER, AnyOperation, Principal, app, execute
 
 TYPES = typing.get_args(AnyOperation)
 WITHOUT_OPERATION = {"close", "create", "open", "ephemeral", "restore", "path", "id"}
@@ -77,15 +78,52 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.CatchUp()) == 0
 
 
+def minimal(operation: Any) -> AnyOperation:
+    """An operation with no more than it needs."""
+    return operation(
+        **{
+            field.name: {} if field.name == "target" else [] if field.name == "items" else "x"
+            for field in msgspec.structs.fields(operation)
+            if field.default is msgspec.NODEFAULT
+        }
+    )
+
+
 @pytest.mark.parametrize("operation", TYPES, ids=tag)
-def test_nobody_else_may_do_anything_yet(vault: Vault, operation: Any) -> None:
-    needed = {
-        field.name: {} if field.name == "target" else [] if field.name == "items" else "x"
-        for field in msgspec.structs.fields(operation)
-        if field.default is msgspec.NODEFAULT
-    }
-    with pytest.raises(NotAllowedError, match="app has no grant"):
-        execute(vault, Principal("app"), operation(**needed))
+def test_who_was_given_nothing_may_do_nothing(vault: Vault, operation: Any) -> None:
+    with pytest.raises(NotAllowedError, match="stranger may not"):
+        execute(vault, Principal("stranger"), minimal(operation))
+
+
+@pytest.mark.parametrize("operation", TYPES, ids=tag)
+def test_an_app_may_use_the_memory_verbs_and_reaches_no_file_nor_the_whole_vault(
+    vault: Vault, operation: Any
+) -> None:
+    reads = {"recall", "context", "get", "list", "history"}
+    writes = {"remember", "update", "forget"}
+    for principal, may in ((app("bot"), reads | writes), (app("bot", read_only=True), reads)):
+        if tag(operation) in may:
+            with suppress(InputError, NotFoundError):  # "x" is no ID: it came as far as the vault
+                execute(vault, principal, minimal(operation))
+        else:
+            with pytest.raises(NotAllowedError, match=f"bot may not {tag(operation)}"):
+                execute(vault, principal, minimal(operation))
+
+
+def test_what_an_app_writes_carries_its_name_whatever_it_says(vault: Vault) -> None:
+    bot = app("bot")
+    memory = execute(vault, bot, operations.Remember(text="words", source="the owner"))
+    assert memory.source == "bot"
+    mine = execute(vault, OWNER, operations.Remember(text="mine", source="a.json"))
+    changed = execute(vault, bot, operations.Update(id=mine.id, text="changed", source="a.json"))
+    assert changed.source == "bot"
+    assert vault.history(mine.id)[0].memory.source == "a.json"
+
+
+@pytest.mark.parametrize("name", ["", "owner", "Claude", "a b", "../x", "x" * 65, "-x", "a\nb"])
+def test_what_cannot_name_an_app_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="no name of an app"):
+        app(name)
 
 
 def test_an_operation_is_read_from_json_by_its_name(vault: Vault) -> None:

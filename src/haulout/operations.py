@@ -7,13 +7,14 @@ the vault's method of the same name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from haulout.errors import NotAllowedError
+from haulout.errors import InputError, NotAllowedError
 from haulout.vault import Vault
 
 Progress = Callable[[int, int | None], None]
@@ -195,14 +196,46 @@ AnyOperation = (
 _WITH_PROGRESS = (RememberMany, Check, Rebuild, CatchUp)
 
 
+READS: frozenset[type[Operation]] = frozenset({Recall, GetContext, Get, List, History})
+"""What an app that may only read may ask for."""
+WRITES: frozenset[type[Operation]] = frozenset({Remember, Update, Forget})
+"""What an app may ask for beside reading. None of it reaches a file or the whole vault."""
+
+_APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
 class Principal(msgspec.Struct, frozen=True):
-    """Who asks. The owner may do everything; an app, only what its grant says."""
+    """Who asks. The owner may do everything; an app, what its operations name.
+
+    Attributes:
+        name: the owner, or the app's name: what it writes carries it as its source.
+        owner: whether it is the owner.
+        may: the operations that it may ask for.
+    """
 
     name: str
     owner: bool = False
+    may: frozenset[type[Operation]] = frozenset()
 
 
 OWNER = Principal("owner", owner=True)
+
+
+def app(name: str, *, read_only: bool = False) -> Principal:
+    """A program that the owner started for an app, such as ``claude-code``.
+
+    Args:
+        name: letters, digits, ``.``, ``_`` and ``-``, at most 64, lower case.
+        read_only: whether it may recall and no more.
+
+    Raises:
+        InputError: the name is none.
+    """
+    if not _APP_NAME.fullmatch(name) or name == OWNER.name:
+        message = f"{name!r} is no name of an app."
+        hint = "Use up to 64 lower-case letters, digits, dots, dashes and underscores."
+        raise InputError(message, hint=hint)
+    return Principal(name, may=READS if read_only else READS | WRITES)
 
 
 def execute(
@@ -214,6 +247,8 @@ def execute(
 ) -> Any:
     """Carry out one operation for a principal and return what the vault's method returns.
 
+    What an app writes carries the app's name as its source, whatever the operation says.
+
     Args:
         vault: the open vault; ``principal``: who asks; ``operation``: what for.
         progress: passed on to operations that report any.
@@ -222,9 +257,11 @@ def execute(
         NotAllowedError: the principal may not; otherwise what the vault's method raises.
     """
     if not principal.owner:
-        message = f"{principal.name} has no grant for this."
-        raise NotAllowedError(message, hint="The owner of the vault gives grants.")
-    tag = type(operation).__struct_config__.tag
+        if type(operation) not in principal.may:
+            message = f"{principal.name} may not {_verb(operation)}."
+            raise NotAllowedError(message, hint="The owner of the vault decides what an app may.")
+        if isinstance(operation, Remember | Update):
+            operation = msgspec.structs.replace(operation, source=principal.name)
     arguments = {
         name: value
         for name in operation.__struct_fields__
@@ -232,4 +269,9 @@ def execute(
     }
     if isinstance(operation, _WITH_PROGRESS):
         arguments["progress"] = progress
-    return getattr(vault, str(tag))(**arguments)
+    return getattr(vault, _verb(operation))(**arguments)
+
+
+def _verb(operation: Operation) -> str:
+    """The name of the vault's method that carries an operation out."""
+    return str(type(operation).__struct_config__.tag)

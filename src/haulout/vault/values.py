@@ -1,4 +1,4 @@
-"""What a vault's verbs return, beside memories."""
+"""What a vault's verbs return; the values of other rooms stand here by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,24 @@ from typing import Literal
 
 import msgspec
 
+from haulout.index.context import Citation, Context
+from haulout.index.search import Recalled
 from haulout.log.memory import Memory
+
+__all__ = [
+    "BackedUp",
+    "CheckReport",
+    "Citation",
+    "Context",
+    "Event",
+    "Exported",
+    "Level",
+    "Memory",
+    "Page",
+    "Recalled",
+    "Receipt",
+    "Stats",
+]
 
 Level = Literal["hidden", "destroyed", "everywhere"]
 """How far a forget goes (docs/spec/erasure.md).

@@ -1,0 +1,46 @@
+"""`haulout mcp`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import click
+
+from haulout.cli import screen
+from haulout.cli.session import Session
+from haulout.cli.verb import Verb
+from haulout.errors import InputError
+
+
+@click.command(
+    "mcp",
+    cls=Verb,
+    examples=(
+        "haulout connect claude-code  # writes the line below into the client's configuration",
+        "haulout mcp --app claude-code",
+        "haulout mcp --app cursor --read-only",
+    ),
+)
+@click.option("--app", "name", required=True, metavar="NAME", help="Who asks, such as claude-code.")
+@click.option("--read-only", is_flag=True, help="It may recall, and write nothing.")
+@click.pass_obj
+def command(session: Session, name: str, read_only: bool) -> None:
+    """Serve the vault to one app over MCP, on standard input and output.
+
+    A client starts this by itself once `haulout connect` has told it to. The app gets remember,
+    recall, get, list, update, forget, history and context; what it writes carries NAME as its
+    source.
+    """
+    from haulout.operations import app
+
+    principal = app(name, read_only=read_only)
+    if importlib.util.find_spec("mcp") is None:
+        message = "The MCP package is not installed."
+        raise InputError(message, hint='Install it with `pip install "haulout[mcp]"`.')
+    if sys.stdin.isatty():
+        screen.note("This speaks MCP, which a client does: see `haulout connect`. Ctrl-D ends it.")
+    with session.opened() as vault:
+        from haulout.server.mcp import serve_stdio
+
+        serve_stdio(vault, principal)
