@@ -152,6 +152,16 @@ def test_the_usual_vault_is_not_named(haulout, home, monkeypatch):
     assert answer["entry"]["args"] == ["mcp", "--app", "cursor"]
 
 
+def test_a_client_may_be_given_the_vault_to_read_only(mine, home):
+    answer = mine("connect", "codex", "--read-only", "--yes", "--json").json
+    assert answer["entry"]["args"][:4] == ["mcp", "--app", "codex", "--read-only"]
+    assert {row[0]: row[2] for row in mine("connect").rows}["codex"] == "user"
+    assert "--read-only" in mine("connect", "cursor", "--read-only", "--print").out
+    run = mine("connect", "codex", "--dry-run")  # and back, which is shown
+    assert '-args = ["mcp", "--app", "codex", "--read-only", ' in run.out
+    assert '+args = ["mcp", "--app", "codex", "--vault", ' in run.out
+
+
 def test_another_vault_is_named_by_its_absolute_path(mine, home):
     answer = mine("connect", "codex", "--vault", "../vault", "--yes", "--json").json
     assert answer["entry"]["args"][-2:] == ["--vault", str(home / "vault")]
@@ -296,7 +306,7 @@ def test_print_gives_what_to_paste_and_writes_nothing(haulout, home, client):
 def test_options_that_do_not_go_together(mine):
     for options in (("--print", "--undo"), ("--print", "--dry-run")):
         assert mine("connect", "cursor", *options).code == 2
-    for options in (("--undo",), ("--scope", "user"), ("--yes",)):
+    for options in (("--undo",), ("--scope", "user"), ("--yes",), ("--read-only",)):
         run = mine("connect", *options)
         assert (run.code, "windsurf" in run.err) == (2, True)
     assert mine("connect", "netscape").code == 2

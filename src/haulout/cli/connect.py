@@ -78,6 +78,7 @@ class _Change:
         "haulout connect",
         "haulout connect claude-code",
         "haulout connect cursor --scope project",
+        "haulout connect vscode --read-only",
         "haulout connect codex --print",
         "haulout connect claude-desktop --undo",
     ),
@@ -88,6 +89,7 @@ class _Change:
     type=click.Choice(["user", "project"]),
     help="For you everywhere, or for whoever opens this folder.  [default: user]",
 )
+@click.option("--read-only", is_flag=True, help="It may recall, and write nothing.")
 @click.option("--print", "prints", is_flag=True, help="Print what to paste, and write nothing.")
 @click.option("--dry-run", is_flag=True, help="Show the change, and stop.")
 @click.option("--undo", is_flag=True, help="Put back what was there before.")
@@ -97,6 +99,7 @@ def command(
     session: Session,
     name: str | None,
     scope: Scope | None,
+    read_only: bool,
     prints: bool,
     dry_run: bool,
     undo: bool,
@@ -112,7 +115,7 @@ def command(
         message = "Give --print, --dry-run or --undo: one of the three."
         raise click.UsageError(message)
     if name is None:
-        if scope or prints or dry_run or undo or yes:
+        if scope or read_only or prints or dry_run or undo or yes:
             message = f"Say which client: {', '.join(CLIENTS)}."
             raise click.UsageError(message)
         _list(session)
@@ -122,13 +125,18 @@ def command(
     if chosen not in client.files:
         message = f"{client.title} has no configuration of a project's own."
         raise click.UsageError(message)
+    if undo:
+        return _repeated(
+            lambda sure: _undo(session, client, chosen, dry_run=dry_run, yes=sure), yes=yes
+        )
+    fields = _fields(session, client, read_only=read_only)
     if prints:
-        _print(session, client, chosen)
+        _print(session, client, chosen, fields)
         return None
-    if not undo:
-        _require_what_starts(session)
-    act = _undo if undo else _connect
-    return _repeated(lambda sure: act(session, client, chosen, dry_run=dry_run, yes=sure), yes=yes)
+    _require_what_starts(session)
+    return _repeated(
+        lambda sure: _connect(session, client, chosen, fields, dry_run=dry_run, yes=sure), yes=yes
+    )
 
 
 # --- connecting -----------------------------------------------------------------------------
@@ -145,10 +153,9 @@ def _repeated(act: Callable[[bool], int | None], *, yes: bool) -> int | None:
 
 
 def _connect(
-    session: Session, client: Client, scope: Scope, *, dry_run: bool, yes: bool
+    session: Session, client: Client, scope: Scope, fields: Fields, *, dry_run: bool, yes: bool
 ) -> int | None:
     path = clientfiles.locate(client, scope)
-    fields = _fields(session, client)
     before = clientfiles.read(path)
     with _named(client, path):
         found = change.entry(client, before)
@@ -179,10 +186,10 @@ def _connect(
     return None
 
 
-def _fields(session: Session, client: Client) -> Fields:
+def _fields(session: Session, client: Client, *, read_only: bool = False) -> Fields:
     """Our entry: this Haulout, for this client, and the vault where it is not the usual one."""
     first, *words = clientfiles.program()
-    words += ["mcp", "--app", client.name]
+    words += ["mcp", "--app", client.name, *(["--read-only"] if read_only else [])]
     folder = Path(os.path.abspath(session.folder()))  # noqa: PTH100 - a link stays a link
     if folder.resolve() != (Path.home() / ".haulout").resolve():
         words += ["--vault", str(folder)]
@@ -326,8 +333,7 @@ def _tell_undone(made: _Change, undone: change.Undone, aside: list[Path]) -> Non
         screen.say(f"An older state of it is in {screen.place(one)}", dim=True)
 
 
-def _print(session: Session, client: Client, scope: Scope) -> None:
-    fields = _fields(session, client)
+def _print(session: Session, client: Client, scope: Scope, fields: Fields) -> None:
     path = clientfiles.locate(client, scope)
     text = change.fresh(client, fields)
     answer = {"client": client.name, "scope": scope, "file": str(path), "entry": fields,
@@ -387,4 +393,5 @@ def _state(session: Session, client: Client, path: Path) -> str:
         return "broken"
     if found is None:
         return "no"
-    return "yes" if change.says(found, _fields(session, client)) else "other"
+    ways = [_fields(session, client, read_only=read_only) for read_only in (False, True)]
+    return "yes" if any(change.says(found, fields) for fields in ways) else "other"
