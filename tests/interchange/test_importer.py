@@ -123,7 +123,7 @@ def test_what_comes_in_through_a_stream_is_told_and_read_like_a_file(tmp_path, s
 
 def test_a_stream_too_long_to_hold_says_to_save_it_first(shelf):
     with pytest.raises(LimitError, match="Save it as a file"):
-        import_file(io.BytesIO(b"# a\n" * 1000), shelf, limits=Limits(nested_bytes_max=1000))
+        import_file(io.BytesIO(b"# a\n" * 1000), shelf, limits=Limits(stream_bytes_max=1000))
 
 
 def test_two_forms_in_one_archive_are_refused(tmp_path):

@@ -41,6 +41,7 @@ class Limits:
     ratio_max: int = 200  # chat JSON deflates 4 to 20 times; a bomb a thousand
     ratio_floor_bytes: int = 16 * MEBIBYTE  # below this any ratio is harmless
     nested_bytes_max: int = 256 * MEBIBYTE  # a ZIP inside a ZIP is held in memory
+    stream_bytes_max: int = 256 * MEBIBYTE  # and so is what comes in through a stream
     folder_depth_max: int = 32
 
 
@@ -176,9 +177,9 @@ def _open_stream(stream: IO[bytes], limits: Limits, meter: _Meter) -> Source:
     try:
         while chunk := stream.read(CHUNK_BYTES):
             held += chunk
-            if len(held) > limits.nested_bytes_max:
+            if len(held) > limits.stream_bytes_max:
                 raise LimitError(
-                    f"More than {limits.nested_bytes_max} bytes came in.",
+                    f"More than {limits.stream_bytes_max} bytes came in.",
                     hint="Save it as a file, and import that.",
                 )
     except (OSError, ValueError) as error:

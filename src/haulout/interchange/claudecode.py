@@ -58,10 +58,11 @@ _INSTRUCTIONS = re.compile(r"CLAUDE(?:\.local)?\.md\Z|rules/.+\.md\Z")
 
 
 def _is_line(given: dict[str, object]) -> bool:
-    if given.get("type") == "summary":
+    kind = label(given.get("type"), 64)
+    if kind == "summary":
         return isinstance(given.get("leafUuid"), str)
-    known = given.get("type") in ("user", "assistant") and is_mapping(given.get("message"))
-    return isinstance(given.get("sessionId"), str) and (known or given.get("type") in _NOT_SPEECH)
+    known = kind in ("user", "assistant") and is_mapping(given.get("message"))
+    return isinstance(given.get("sessionId"), str) and (known or kind in _NOT_SPEECH)
 
 
 def recognise(source: Source) -> str:

@@ -60,7 +60,7 @@ _ROLLOUT_DOCUMENT = re.compile(r"(?:.*/)?rollout-[^/]*\.json\Z")
 
 
 def _is_line(given: dict[str, object]) -> bool:
-    if given.get("type") in _LINE_TYPES and is_mapping(given.get("payload")):
+    if label(given.get("type"), 64) in _LINE_TYPES and is_mapping(given.get("payload")):
         return True
     return _is_header(given)
 

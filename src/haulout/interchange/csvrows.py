@@ -16,8 +16,8 @@ from haulout.interchange.archive import Stream
 from haulout.interchange.linestream import numbered_lines
 
 ROW_BYTES_MAX = 4 * 1024 * 1024
-ROW_LINES_MAX = 20_000
-RESTARTS_MAX = 64  # each can mean reading one row's bytes again: this bounds the total
+ROW_LINES_MAX = 10_000
+RESTARTS_MAX = 32  # each can mean reading one row's bytes again: this bounds the total
 
 _CELL = {
     mark: re.compile(rf'"([^"]*(?:""[^"]*)*)"[^{mark}]*|([^{mark}]*)') for mark in (",", ";", "\t")

@@ -43,9 +43,7 @@ _RESTART = re.compile(rb'\{\s{0,64}"conversation"\s{0,8}:\s{0,8}\{')
 _DIGITS_MAX = 18  # of milliseconds since 1970
 _SENDERS = {"human": "user", "user": "user", "assistant": "assistant", "grok": "assistant"}
 # Cards and citations, which only Grok's own page can show.
-_RENDERED = re.compile(
-    r"<grok:render\b[^>]{0,2000}>(?:(?!</grok:render>).){0,4000}</grok:render>", re.DOTALL
-)
+_RENDERED, _RENDERED_END = "<grok:render", "</grok:render>"
 
 
 def recognise(source: Source) -> str:
@@ -131,7 +129,17 @@ def _take(turn: ImportedMemory, response: dict[str, object], portion: Portion) -
 
 
 def _words(response: dict[str, object]) -> str:
-    return _RENDERED.sub("", text(response.get("message"))).strip()
+    """The message, without what only Grok's page can show; an opening without an end is text."""
+    words = text(response.get("message"))
+    kept: list[str] = []
+    at = 0
+    while (start := words.find(_RENDERED, at)) >= 0:
+        end = words.find(_RENDERED_END, start)
+        if end < 0:
+            break
+        kept.append(words[at:start])
+        at = end + len(_RENDERED_END)
+    return "".join((*kept, words[at:])).strip()
 
 
 def _speaker(response: dict[str, object]) -> str | None:
