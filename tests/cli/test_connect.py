@@ -537,6 +537,8 @@ def test_the_list_tells_which_are_here_and_which_are_connected(mine, home, progr
     assert rows["gemini"][:2] == ["installed", "user (not readable)"]
     assert rows["codex"][:2] == ["installed", ""]
     assert rows["vscode"][:2] == ["", ""]
+    mine("connect", "vscode", "--scope", "project", "--yes")
+    assert mine("connect").rows[4][2:] == ["project", "~/work/.vscode/mcp.json"]
     told = {one["client"]: one for one in mine("connect", "--json").json}
     assert [one["state"] for one in told["cursor"]["files"]] == ["yes", "yes"]
     assert (told["codex"]["installed"], told["codex"]["connected"]) == (True, False)

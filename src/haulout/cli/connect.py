@@ -23,7 +23,7 @@ from haulout.integrations.clients.table import CLIENTS, Client, Scope
 
 _TRIES: Final = 3
 _LONGEST: Final = 300
-_CONTEXT: Final = 2
+_CONTEXT: Final = 3
 _PASSING: Final = {".cache", "Caches", "archive-v0"}
 _COLUMNS: Final = (
     screen.Column("Client", "bold"),
@@ -358,13 +358,18 @@ def _list(session: Session) -> None:
                     for file in one["files"]
                     if file["state"] != "no"
                 ),
-                screen.place(one["files"][0]["file"]),
+                screen.place(_telling(one["files"])),
             )
             for one in found
         ]
 
     session.answer(found, lambda: screen.table(_COLUMNS, rows()))
     session.suggest("Connect one: haulout connect CLIENT")
+
+
+def _telling(files: list[dict[str, str]]) -> str:
+    """The file to look at: the first that says something, else the usual one."""
+    return next((file["file"] for file in files if file["state"] != "no"), files[0]["file"])
 
 
 _STATES: Final = {"yes": "", "other": " (another command)", "broken": " (not readable)"}
