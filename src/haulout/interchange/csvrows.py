@@ -41,6 +41,8 @@ def rows(stream: Stream) -> Iterator[Row]:
     size, unpaired, restarts = 0, False, 0
     while True:
         number, raw = again.popleft() if again else next(lines, (0, b""))
+        if number and not held and raw is not None and not raw.strip():
+            continue  # an empty line between rows
         if number and raw is not None:
             held.append((number, raw))
             size += len(raw) + 1

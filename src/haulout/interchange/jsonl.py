@@ -89,7 +89,8 @@ def read_all(source: Source) -> Generator[Portion, None, None]:
                     note_too_long(number, portion)
                 else:
                     reader.read(number, raw, portion)
-                yield portion
+                if raw is None or raw.strip():
+                    yield portion
         portion = Portion(label(member.name))
         if reader.unsealed:
             portion.problem("", "the export's last line is missing: it may be cut short")

@@ -73,6 +73,8 @@ def read_objects(
     try:
         with source.open(member) as stream:
             for number, raw in numbered_lines(stream):
+                if raw is not None and not raw.strip():
+                    continue
                 portion = Portion(file)
                 _read_line(number, raw, portion, read_one)
                 yield portion
@@ -95,15 +97,15 @@ def _read_line(
 ) -> None:
     if raw is None:
         note_too_long(number, portion)
-    elif raw.strip():
-        try:
-            given = decode(raw)
-        except ImportFormatError as error:
-            portion.leave_out(BROKEN_LINE)
-            portion.problem(f"line {number}", error.message)
-            return
-        if is_mapping(given):
-            read_one(number, mapping(given), portion)
-        else:
-            portion.leave_out(NOT_UNDERSTOOD)
-            portion.not_understood["line that is no object"] += 1
+        return
+    try:
+        given = decode(raw)
+    except ImportFormatError as error:
+        portion.leave_out(BROKEN_LINE)
+        portion.problem(f"line {number}", error.message)
+        return
+    if is_mapping(given):
+        read_one(number, mapping(given), portion)
+    else:
+        portion.leave_out(NOT_UNDERSTOOD)
+        portion.not_understood["line that is no object"] += 1
