@@ -90,8 +90,9 @@ class Endpoint:
             try:
                 return await work()
             finally:
+                closing = client.close()
                 if self.awaited:
-                    await client.close()
+                    await closing
 
         return asyncio.run(main())
 

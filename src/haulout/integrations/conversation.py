@@ -23,13 +23,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from haulout.errors import ErasedError, HauloutError, OperationReusedError
-from haulout.operations import OWNER, GetContext, Remember, execute
+from haulout.operations import GetContext, Remember, app, execute
 from haulout.vault import Vault
 from haulout.vault.asynchronous import AsyncVault
 from haulout.vault.threads import Threads
-
-PRINCIPAL = OWNER
-"""Who recalls and remembers here: the program that wraps a client holds the vault open itself."""
 
 USER, ASSISTANT, ELSEWHERE = "user", "assistant", "elsewhere"
 TURN = "turn"
@@ -79,7 +76,7 @@ class Conversation:
 
         Args:
             vault: where to recall and remember; it must stay open.
-            source: what the turns come from.
+            source: what the turns come from, a name as an app has one; it is who asks here.
             namespace: where turns are remembered; ``recall_from``: what is recalled, a namespace
                 or a subtree such as ``work/**``, ``namespace`` alone where it is not given.
             session: the session's name. The same name later goes on with it, and turns sent
@@ -88,6 +85,7 @@ class Conversation:
             budget: tokens that the recalled context may have.
         """
         self._vault = vault.vault if isinstance(vault, AsyncVault) else vault
+        self._principal = app(source)
         self._source, self._namespace, self._speaker = source, namespace, speaker
         self._recall_from, self._budget = recall_from or namespace, budget
         self._session = session or f"{source}:{uuid.uuid4().hex}"
@@ -121,7 +119,7 @@ class Conversation:
             without=tuple(turn.text for turn in said[-_TEXTS_KNOWN:]),
         )
         try:
-            context = str(execute(self._vault, PRINCIPAL, operation).text)
+            context = str(execute(self._vault, self._principal, operation).text)
         except HauloutError as error:
             self._warn("Nothing was recalled for this call.", error)
             return ""
@@ -216,7 +214,7 @@ class Conversation:
     def _keep(self, operations: list[Remember]) -> None:
         for operation in operations:
             try:
-                execute(self._vault, PRINCIPAL, operation)
+                execute(self._vault, self._principal, operation)
             except (OperationReusedError, ErasedError):
                 continue  # it was kept when it was said first, or the owner erased it since
             except HauloutError as error:
