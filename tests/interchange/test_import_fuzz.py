@@ -291,8 +291,8 @@ def test_slow_shapes_are_not_slow(monkeypatch):
         b' "message": "' + b"<grok:render>" * 60_000 + b'"}}]}]}',
         b"Conversation,Time,Author,Message\n" + b'T,,Human,"\n' * 20_001,
         b"Conversation,Time,Author,Message\n" + b'T,,Human,"' + b"\n" * 400_000,
-        b'{"text": "a"}' + b"\n" * 1_000_000,
-        fx.to_lines(agents.codex_lines()) + b"\n" * 1_000_000,
+        b'{"text": "a"}' + b"\n" * 200_000,
+        fx.to_lines(agents.codex_lines()) + b"\n" * 200_000,
         b'{"sessionId": "s", "type": "user", "message": {"content": "'
         + b"<skill>" * 100_000
         + b'"}}',
