@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,13 +19,16 @@ Events = Iterator[tuple[str | None, Any]]
 class Reply:
     """What the provider says next.
 
-    `pieces` are what a stream's events carry; `tool` makes it a call of a tool as well; `status`
-    another than 200 an error; `cut` ends the connection after so many pieces; `gate` holds the
-    answer back until it is set.
+    `pieces` are what a stream's events carry; `tool` makes it a call of a tool as well, with
+    `arguments`, in a `namespace` as Codex gives its servers one; `status` another than 200 an
+    error; `cut` ends the connection after so many pieces; `gate` holds the answer back until it
+    is set.
     """
 
     text: str = "Understood."
     tool: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    namespace: str | None = None
     status: int = 200
     cut: int | None = None
     gate: threading.Event | None = None
@@ -35,17 +38,25 @@ class Reply:
     def pieces(self) -> list[str]:
         return [self.text[n : n + 7] for n in range(0, len(self.text), 7)]
 
+    @property
+    def input(self) -> str:
+        return json.dumps(self.arguments)
+
 
 class Cut(Exception):  # noqa: N818 - the line goes dead, nobody erred
     """The connection ends here."""
 
 
 class Provider:
-    """The server. `asked` holds each request: its path and its body."""
+    """The server. `asked` holds each request: its path and its body.
 
-    def __init__(self) -> None:
+    It says `replies` one after the other, or what `script` makes of a request's body.
+    """
+
+    def __init__(self, script: Callable[[dict[str, Any]], Reply] | None = None) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.replies: list[Reply] = []
+        self.script = script or (lambda _: self.replies.pop(0) if self.replies else Reply())
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,7 +71,7 @@ class Provider:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 provider.asked.append((self.path, body))
-                reply = provider.replies.pop(0) if provider.replies else Reply()
+                reply = provider.script(body)
                 reply.began.set()
                 if reply.gate is not None:
                     assert reply.gate.wait(60)
@@ -140,7 +151,7 @@ CHAT = {"id": "chatcmpl-1", "created": 1_750_000_000, "model": "model-1"}
 def chat(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.tool:
-        call = {"name": reply.tool, "arguments": "{}"}
+        call = {"name": reply.tool, "arguments": reply.input}
         message["tool_calls"] = [{"id": "call_1", "type": "function", "function": call}]
     choice = {"index": 0, "message": message, "logprobs": None}
     choice["finish_reason"] = "tool_calls" if reply.tool else "stop"
@@ -158,7 +169,7 @@ def chat_stream(reply: Reply, _body: dict[str, Any]) -> Events:
     for piece in pieces_of(reply):
         yield chunk({"content": piece})
     if reply.tool:
-        call = {"name": reply.tool, "arguments": "{}"}
+        call = {"name": reply.tool, "arguments": reply.input}
         calls = [{"index": 0, "id": "call_1", "type": "function", "function": call}]
         yield chunk({"tool_calls": calls})
     yield chunk({}, "tool_calls" if reply.tool else "stop")
@@ -177,7 +188,8 @@ def response(reply: Reply, body: dict[str, Any], status: str = "completed") -> d
         output.append(head | {"content": [part]})
     if reply.tool and status == "completed":
         call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "status": "completed"}
-        output.append(call | {"name": reply.tool, "arguments": "{}"})
+        call |= {"namespace": reply.namespace} if reply.namespace else {}
+        output.append(call | {"name": reply.tool, "arguments": reply.input})
     return {
         "id": "resp_1", "object": "response", "created_at": 1_750_000_000, "status": status,
         "model": "model-1", "output": output, "parallel_tool_calls": True, "tool_choice": "auto",
@@ -205,7 +217,8 @@ def response_stream(reply: Reply, body: dict[str, Any]) -> Events:
         yield event("response.output_text.delta", delta=piece, logprobs=[], **place)
     yield event("response.output_text.done", text=reply.text, logprobs=[], **place)
     whole = response(reply, body)
-    yield event("response.output_item.done", output_index=0, item=whole["output"][0])
+    for number, done in enumerate(whole["output"]):
+        yield event("response.output_item.done", output_index=number, item=done)
     yield event("response.completed", response=whole)
 
 
@@ -218,7 +231,8 @@ def message(reply: Reply, _body: dict[str, Any]) -> dict[str, Any]:
         half = len(reply.text) // 2  # as with citations
         content += [{"type": "text", "text": t} for t in (reply.text[:half], reply.text[half:])]
     if reply.tool:
-        content.append({"type": "tool_use", "id": "toolu_1", "name": reply.tool, "input": {}})
+        content.append({"type": "tool_use", "id": "toolu_1", "name": reply.tool})
+        content[-1]["input"] = reply.arguments
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "model-1",
         "content": content, "stop_reason": "tool_use" if reply.tool else "end_turn",
@@ -240,6 +254,9 @@ def message_stream(reply: Reply, body: dict[str, Any]) -> Events:
     if reply.tool:
         block = {"type": "tool_use", "id": "toolu_1", "name": reply.tool, "input": {}}
         yield "content_block_start", start | {"index": 1, "content_block": block}
+        delta = {"type": "input_json_delta", "partial_json": reply.input}
+        event = {"type": "content_block_delta", "index": 1, "delta": delta}
+        yield "content_block_delta", event
         yield "content_block_stop", {"type": "content_block_stop", "index": 1}
     end = {"stop_reason": "tool_use" if reply.tool else "end_turn", "stop_sequence": None}
     usage = {"output_tokens": 3}

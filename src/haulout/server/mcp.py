@@ -38,6 +38,10 @@ from haulout.version import __version__
 _LIST_FRESH_MS = 3_600_000
 """The list of tools changes with the version alone; an hour's cache outlives no upgrade by much."""
 
+_AT_HAND = {"anthropic/alwaysLoad": True}
+"""Claude Code hides the tools of servers behind a search. A model that has to look for a memory
+does not look."""
+
 _Context = ServerRequestContext[Any]
 
 
@@ -106,6 +110,7 @@ def _listed(tool: Tool) -> ListedTool:
         description=tool.description,
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
+        meta=_AT_HAND if tool.at_hand else None,
         annotations=ToolAnnotations(
             title=tool.title,
             read_only_hint=tool.read_only,

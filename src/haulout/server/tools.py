@@ -85,6 +85,8 @@ class Tool:
         answer: the type of its structured answer, into which ``pack`` puts what comes back.
         tell: the answer in words.
         read_only: it changes nothing. destructive: what it takes away may not come back.
+        idempotent: doing it twice does no more than once.
+        at_hand: agents need it before they know that they do.
     """
 
     operation: type[Operation]
@@ -98,6 +100,7 @@ class Tool:
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
+    at_hand: bool = False
 
     @property
     def name(self) -> str:
@@ -334,6 +337,7 @@ TOOLS: tuple[Tool, ...] = (
         fields=_KEEP | {"namespace": "Part of the vault it belongs to, such as work/acme"},
         answer=Memory,
         tell=_tell_written,
+        at_hand=True,
     ),
     Tool(
         operation=operations.Recall,
@@ -354,6 +358,7 @@ TOOLS: tuple[Tool, ...] = (
         pack=lambda found: Found(found=tuple(found)),
         tell=_tell_found,
         read_only=True,
+        at_hand=True,
     ),
     Tool(
         operation=operations.Get,
