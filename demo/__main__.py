@@ -76,6 +76,26 @@ def one_remembers_another_recalls(stage: Stage) -> None:
     stage.claim("Ilko" in found, "what one program kept, the other found")
 
 
+def one_assistant_is_told_another_knows(stage: Stage) -> None:
+    """Two assistants, each with its own configuration."""
+    stage.chapter(
+        "One assistant is told, another knows",
+        "`haulout connect` writes into each assistant's configuration how it starts Haulout. Here"
+        " stand-ins start what it says there, over MCP, and call a tool as a model would.",
+    )
+    stage.run("haulout connect claude-code --yes")
+    stage.run("haulout connect cursor --yes")
+    told = "text=Mira wants no semicolons in her TypeScript."
+    said = stage.run(f'python assistant.py ~/.claude.json remember "{told}"')
+    stage.claim("(local)" in said, "Claude Code was told, and it is on this disk")
+    asked = "query=how does Mira like her TypeScript?"
+    said = stage.run(f'python assistant.py ~/.cursor/mcp.json recall limit=1 "{asked}"')
+    stage.claim(
+        "no semicolons" in said and '"source":"claude-code"' in said,
+        "Cursor knows it, and from whom",
+    )
+
+
 def killed_in_the_middle(stage: Stage) -> None:
     """Kill a writer and count."""
     stage.chapter(
@@ -186,6 +206,7 @@ CHAPTERS = (
     a_vault_of_your_own,
     a_life_comes_in,
     one_remembers_another_recalls,
+    one_assistant_is_told_another_knows,
     killed_in_the_middle,
     both_answers,
     erased,
@@ -194,6 +215,7 @@ CHAPTERS = (
 _NEXT = (
     ("haulout init", "your own vault"),
     ("haulout import chatgpt-export.zip", "your own history"),
+    ("haulout connect claude-code", "your assistants"),
     ('haulout remember "Ana is allergic to walnuts."', "one thing"),
     ('haulout recall "what can\'t Ana eat?"', "and back"),
     ("haulout backup vault.haulout", "a sealed copy"),
