@@ -12,8 +12,7 @@ from pathlib import Path
 from mcp import Client, StdioServerParameters
 
 
-async def call(file: str, tool: str, arguments: dict[str, str]) -> None:
-    entry = json.loads(Path(file).expanduser().read_text())["mcpServers"]["haulout"]
+async def call(entry: dict, tool: str, arguments: dict[str, str]) -> None:
     server = StdioServerParameters(
         command=entry["command"], args=entry["args"], env=dict(os.environ)
     )
@@ -22,4 +21,6 @@ async def call(file: str, tool: str, arguments: dict[str, str]) -> None:
         print(answer.content[0].text)
 
 
-asyncio.run(call(sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:])))
+file, tool, *pairs = sys.argv[1:]
+entry = json.loads(Path(file).expanduser().read_text())["mcpServers"]["haulout"]
+asyncio.run(call(entry, tool, dict(pair.split("=", 1) for pair in pairs)))
