@@ -6,7 +6,7 @@ in the order of their versions' nums; everything the ranking counts, it counts o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
@@ -22,28 +22,36 @@ from haulout.log.clock import FOREVER
 
 Ints = NDArray[np.int64]
 
+BEGINNING = -FOREVER
+"""Earlier than any time: true for as long as anyone knows."""
+
 _KINDS: dict[str, Any] = {
     "num": np.int64,
     "namespace": np.int32,
-    "memory": np.int64,
-    "version": np.int32,
     "occurred_at": np.int64,
     "recorded_from": np.int64,
-    "recorded_until": np.int64,
-    "true_from": np.int64,
-    "true_until": np.int64,
-    "closed_at": np.int64,
-    "hidden": np.bool_,
     "length": np.float32,
     "traits": np.int16,
     "asking": np.float32,
     "speaker": np.int32,
     "session": np.int32,
+    "memory": np.int64,
+    "version": np.int32,
+    "recorded_until": np.int64,
+    "true_from": np.int64,
+    "true_until": np.int64,
+    "closed_at": np.int64,
+    "hidden": np.bool_,
 }
+_OF_CHANGE = tuple(_KINDS)[9:]
+"""What says more than "this is the memory's only version" of few versions in most vaults."""
 _COLUMNS = (
-    "SELECT num, namespace, memory, version, COALESCE(occurred_at, created), recorded_from,"
-    " recorded_until, true_from, true_until, closed_at, hidden, length, traits, asking, speaker,"
-    " session, changed FROM version"
+    "SELECT num, namespace, COALESCE(occurred_at, created), recorded_from, length, traits, asking,"
+    " speaker, session, CASE WHEN memory = num AND version = 1"
+    f" AND recorded_until = {FOREVER} AND true_from = {BEGINNING} AND true_until = {FOREVER}"
+    f" AND closed_at = {FOREVER} AND hidden = 0 THEN NULL"
+    " ELSE concat_ws(',', memory, version, recorded_until, true_from, true_until, closed_at,"
+    " hidden) END FROM version"
 )
 _EVERY = f"{_COLUMNS} WHERE +vault = ? ORDER BY num"  # + : in the order of the table
 _CHANGED = f"{_COLUMNS} WHERE vault = ? AND changed > ? ORDER BY num"
@@ -118,15 +126,14 @@ class ColumnCache:
         if gone:
             self._views.clear()
             self._drop(erased)
-        newest = max([self._changed, *(row[1] for row in gone)])
+        newest = connection.execute("SELECT max(changed) FROM version WHERE vault = ?", (vault,))
         while part := list(islice(rows, _READ_AT_ONCE)):
             known = self._data["num"]
             if not len(known) or part[0][0] <= known[-1]:
                 self._views.clear()  # more than new versions: views cannot just be extended
                 self._drop([row[0] for row in part])
             self._append(part)
-            newest = max(newest, *(row[-1] for row in part))
-        self._changed = newest
+        self._changed = max(self._changed, newest.fetchone()[0] or 0, *(row[1] for row in gone))
         return erased
 
     def _drop(self, nums: Sequence[int]) -> None:
@@ -140,33 +147,45 @@ class ColumnCache:
 
     def _append(self, rows: Sequence[Sequence[Any]]) -> None:
         """Add versions; in room for half as much again, so that what is known stays in place."""
-        *columns, speakers, sessions, _ = zip(*rows, strict=True)
-        numbered = [self._speaker_number(name) for name in speakers]
-        linked = [
-            -1 if name is None else self._sessions.setdefault((place, name), len(self._sessions))
-            for place, name in zip(columns[1], sessions, strict=True)
-        ]
+        *columns, speakers, sessions, changes = zip(*rows, strict=True)
+        columns += [self._speakers_of(speakers), self._sessions_of(columns[1], sessions)]
         used = len(self._data["num"])
         needed = used + len(rows)
         if needed > len(self._room["num"]):
             for name, values in self._data.items():
                 self._room[name] = np.empty(needed + needed // 2, values.dtype)
                 self._room[name][:used] = values
-        for name, values in zip(_KINDS, [*columns, numbered, linked], strict=True):
-            self._room[name][used:needed] = values
+        for name, values in zip(_KINDS, columns, strict=False):
+            self._room[name][used:needed] = np.fromiter(values, _KINDS[name], len(rows))
+        plain = self._room["num"][used:needed], 1, FOREVER, BEGINNING, FOREVER, FOREVER, False
+        for name, value in zip(_OF_CHANGE, plain, strict=True):
+            self._room[name][used:needed] = value
+        for place, change in enumerate(changes, used):
+            if change is not None:
+                for name, value in zip(_OF_CHANGE, change.split(","), strict=True):
+                    self._room[name][place] = int(value)
         self._data = {name: values[:needed] for name, values in self._room.items()}
         if used and rows[0][0] < self._data["num"][used - 1]:  # a changed old row
             order = np.argsort(self._data["num"], kind="stable")
             self._room = {name: values[order] for name, values in self._data.items()}
             self._data = dict(self._room)
 
-    def _speaker_number(self, name: str | None) -> int:
-        number = self._speakers.get(name)
-        if number is None:
-            number = self._speakers[name] = len(self.speaker_names)
-            self.speaker_names.append(name or "")
-            self._assistants.append(is_assistant(name))
-        return number
+    def _speakers_of(self, names: Sequence[str | None]) -> Iterable[int]:
+        """The number of each speaker, or -1."""
+        for name in dict.fromkeys(names):
+            if name not in self._speakers:
+                self._speakers[name] = len(self.speaker_names)
+                self.speaker_names.append(name or "")
+                self._assistants.append(is_assistant(name))
+        return map(self._speakers.__getitem__, names)
+
+    def _sessions_of(self, places: Sequence[int], names: Sequence[str | None]) -> Iterable[int]:
+        """The number of each session, or -1; a name stands for another one in each namespace."""
+        pairs = list(zip(places, names, strict=True))
+        for pair in dict.fromkeys(pairs):
+            if pair not in self._sessions:
+                self._sessions[pair] = -1 if pair[1] is None else len(self._sessions)
+        return map(self._sessions.__getitem__, pairs)
 
     def speaker_terms(self) -> dict[str, frozenset[int]]:
         """The terms of the speakers' names, each with the numbers of those who bear it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -37,6 +38,20 @@ def _unpack(first: int, entries: bytes) -> Entries:
     size = len(entries) // 6
     offsets = np.frombuffer(entries, "<u4", size).astype(np.int64)
     return offsets + first, np.frombuffer(entries, "<u2", size, 4 * size)
+
+
+def _unpack_all(blocks: Sequence[tuple[Any, ...]]) -> Entries:
+    """Many blocks at once: a common term of a million memories has a thousand."""
+    if len(blocks) == 1:
+        return _unpack(*blocks[0])
+    sizes = np.array([len(entries) // 6 for _, entries in blocks])
+    units = np.frombuffer(b"".join([entries for _, entries in blocks]), "<u2")
+    is_offset = np.repeat(
+        np.tile([True, False], len(blocks)), np.column_stack([2 * sizes, sizes]).ravel()
+    )
+    nums = units[is_offset].view("<u4").astype(np.int64)
+    nums += np.repeat([first for first, _ in blocks], sizes)
+    return nums, units[~is_offset]
 
 
 def counts_of(terms: Iterable[str]) -> dict[str, int]:
@@ -259,20 +274,14 @@ class PostingCache:
         if key in self._sealed:
             entries = self._sealed[key] = self._sealed.pop(key)  # asked for last
             return entries
-        blocks = [
-            _unpack(first, entries)
-            for first, entries in connection.execute(
-                "SELECT first, entries FROM posting"
-                " WHERE vault = ? AND namespace = ? AND term = ? ORDER BY first",
-                (vault, namespace, term),
-            )
-        ]
+        blocks = connection.execute(
+            "SELECT first, entries FROM posting"
+            " WHERE vault = ? AND namespace = ? AND term = ? ORDER BY first",
+            (vault, namespace, term),
+        ).fetchall()
         entries = None
         if blocks:
-            entries = (
-                np.concatenate([nums for nums, _ in blocks]),
-                np.concatenate([counts for _, counts in blocks]),
-            )
+            entries = _unpack_all(blocks)
             self._held += len(entries[0])
         while self._held > _CACHED_ENTRIES and self._sealed:
             oldest = self._sealed.pop(next(iter(self._sealed)))

@@ -2,8 +2,8 @@
 
 A namespace whose vectors of one model are many is divided: the vectors go to lists of near
 neighbours, each with the mean of its members, and a recall looks into the few lists whose means
-lie nearest (an inverted file; docs/adr/0006). One vector in 32 stands once more in lists without
-a mean: the sample, which every recall looks through, and from which it learns how similar
+lie nearest (an inverted file; docs/adr/0006). A part of the vectors stands once more in lists
+without a mean: the sample, which every recall looks through, and from which it learns how similar
 memories are to the question at large. The rows of `vector` stay the source.
 
 A division is written in parts (`begin`, `put` ..., `finish`), each in a short transaction:
@@ -35,6 +35,7 @@ DIVIDED_FROM: Final = 50_000
 _GROWN_BY: Final = 8
 """A namespace is divided anew when so manyth a part of its vectors came since."""
 _LISTS_SWEPT: Final = 16
+_LARGEST_SAMPLE: Final = 1 << 14
 _LOOKED_AT: Final = "lists looked at"
 
 
@@ -65,13 +66,15 @@ class Division(NamedTuple):
 
 
 def sampled(count: int) -> NDArray[np.bool_]:
-    """Which of so many vectors stand in the sample: one in 32, by their order alone.
+    """Which of so many vectors stand in the sample, by their order alone.
 
-    What other namespaces hold does not change it. The order is scrambled (Fibonacci hashing): by
-    turns, every 32nd turn is one speaker's.
+    What other namespaces hold does not change it. One in 32, and of more than half a million one
+    in 64, 128 ...: what is learned from some 15,000 is exact enough. The order is scrambled
+    (Fibonacci hashing): by turns, every 32nd turn would be one speaker's.
     """
+    halvings = max(5, (count // _LARGEST_SAMPLE).bit_length())
     places = np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (places >> np.uint64(59)) == 0
+    return (places >> np.uint64(64 - halvings)) == 0
 
 
 def at_unit_length(codes: Codes) -> Floats:

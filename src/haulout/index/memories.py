@@ -15,15 +15,13 @@ import numpy as np
 from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError
 from haulout.index import lexical, vectors
+from haulout.index.columns import BEGINNING
 from haulout.index.filter import compile_filter
 from haulout.index.forms import asking, traits, word_form
 from haulout.language.tokens import analyze
 from haulout.log.clock import FOREVER, from_microseconds
 from haulout.log.memory import Content, Memory, as_datetime, checked_namespace
 from haulout.log.record import id_text
-
-BEGINNING = -FOREVER
-"""Earlier than any time: true for as long as anyone knows."""
 
 _COLUMNS = (
     "v.num, r.id, v.memory_id, n.name, v.text, v.kind, v.speaker, v.session, v.source, v.tags,"

@@ -29,6 +29,8 @@ _NONE: Final = -1
 _DAY: Final = 86_400_000_000  # microseconds
 _MANY: Final = 1 << 15  # values from which looking at few of them pays
 _STRIDE: Final = 64
+_LITTLE: Final = 0.02
+"""A term of so many texts that it adds less than this is no reason to be a candidate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,8 @@ class _Term(NamedTuple):
     """A term with what it is worth here."""
 
     rows: Rows
-    densities: Floats  # occurrences, evened out for the length of the text
+    counts: Floats
+    evening: Floats  # of each row's text: longer than most, above 1
     spoken: NDArray[np.bool_] | None  # rows of the speakers it names
     worth: float  # its share of all that the question's terms are worth
 
@@ -254,7 +257,7 @@ def _terms(columns: Columns, postings: Sequence[Postings], weights: Weights) -> 
     """
     count = len(columns)
     mean = max(float(columns.length.mean()), 1e-9)
-    found: list[tuple[Rows, Floats, NDArray[np.bool_] | None, float]] = []
+    found: list[_Term] = []
     total = 0.0
     for posting in postings:
         rows = posting.rows.astype(np.int64, copy=False)
@@ -267,10 +270,12 @@ def _terms(columns: Columns, postings: Sequence[Postings], weights: Weights) -> 
         if frequency == 0:
             continue
         lengths = columns.length[rows] if posting.lengths is None else posting.lengths
-        evening = (1 - weights.length_share) + weights.length_share / mean * lengths
-        densities = posting.counts.astype(np.float32) / evening.astype(np.float32, copy=False)
-        found.append((rows, densities, spoken, worth))
-    return [_Term(rows, d, spoken, worth / total) for rows, d, spoken, worth in found]
+        evening: Floats = lengths.astype(np.float32, copy=False)
+        evening = evening * np.float32(weights.length_share / mean)
+        evening += np.float32(1 - weights.length_share)
+        counts = posting.counts.astype(np.float32, copy=False)
+        found.append(_Term(rows, counts, evening, spoken, worth))
+    return [term._replace(worth=term.worth / total) for term in found]
 
 
 def _said_by(speaker: NDArray[np.integer], wanted: frozenset[int]) -> NDArray[np.bool_]:
@@ -308,11 +313,16 @@ def _standardised(similarity: Floats | None, weights: Weights) -> Floats | None:
 def _estimate(columns: Columns, question: Question, reading: Reading, weights: Weights) -> Floats:
     """Every row's score, nearly: neighbours count by their own words, and only the next ones."""
     padded = np.zeros(len(columns) + 1, np.float32)  # row -1 is the zero at the end
-    estimate = padded[:-1]
+    estimate, k1 = padded[:-1], np.float32(weights.saturation)
     if reading.meaning is not None:
         np.multiply(reading.meaning, np.float32(weights.meaning), out=estimate)
     for term in reading.terms:
-        estimate[term.rows] += _saturated(term.densities, weights) * np.float32(term.worth)
+        if term.worth * (k1 + 1) < _LITTLE and len(term.rows) > _MANY:
+            continue
+        gain = term.counts / term.evening
+        np.divide(gain, gain + k1, out=gain)  # `_saturated` in fewer passes
+        gain *= np.float32(term.worth) * (k1 + 1)
+        estimate[term.rows] += gain
     linked = columns.linked
     if weights.around and (linked is None or len(linked)):
         share = np.float32(weights.around[0])
@@ -395,16 +405,18 @@ def _densities(term: _Term, rows: Rows, near: Rows, dense: Floats) -> tuple[Floa
     everywhere, few rows are looked up instead of many written down.
     """
     if len(term.rows) <= _MANY:
-        dense[term.rows] = term.densities
+        dense[term.rows] = term.counts / term.evening
         found = dense[rows], dense[near]
         dense[term.rows] = 0
         return found
-    places = [np.minimum(np.searchsorted(term.rows, at), len(term.rows) - 1) for at in (rows, near)]
-    own, around = (
-        np.where(term.rows[place] == at, term.densities[place], np.float32(0))
-        for at, place in zip((rows, near), places, strict=True)
-    )
+    own, around = (_looked_up(term, at) for at in (rows, near))
     return own, around
+
+
+def _looked_up(term: _Term, rows: Rows) -> Floats:
+    places = np.minimum(np.searchsorted(term.rows, rows), len(term.rows) - 1)
+    densities = term.counts[places] / term.evening[places]
+    return np.where(term.rows[places] == rows, densities, np.float32(0))
 
 
 def _meaning_addends(
