@@ -50,6 +50,23 @@ def test_turns_carry_speaker_session_time_and_title(tmp_path, shelf):
     assert shelf.by_text("Shorter")["occurred_at"] == datetime(2026, 4, 5, 18, 8, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("written", "iso"),
+    [
+        ("4/5/2026 6:08:00 PM", "2026-04-05T18:08:00"),
+        ("4/5/2026 12:08 AM", "2026-04-05T00:08:00"),
+        ("4/15/2026 18:08:00", "2026-04-15T18:08:00"),
+        ("4/15/2026 18:08:00 +02:00", "2026-04-15T16:08:00"),
+        ("4/15/2026 18:08:00 -0330", "2026-04-15T21:38:00"),
+        ("2026-04-05T18:08:00Z", "2026-04-05T18:08:00"),
+    ],
+)
+def test_times_are_read_as_the_dashboard_writes_them(tmp_path, shelf, written, iso):
+    content = f'Conversation,Time,Author,Message\nT,"{written}",Human,a\n'
+    import_file(save(tmp_path, "x", content), shelf)
+    assert shelf.by_text("a")["occurred_at"] == datetime.fromisoformat(iso).replace(tzinfo=UTC)
+
+
 def test_a_newer_file_with_its_rows_first_adds_only_these(tmp_path, shelf):
     head, rest = given.COPILOT_CSV.split("\r\n", 1)
     import_file(save(tmp_path, "x", given.COPILOT_CSV), shelf)

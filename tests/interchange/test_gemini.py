@@ -98,6 +98,26 @@ def test_older_details_tell_request_response_and_conversation(tmp_path, shelf):
     assert not report.left_out
 
 
+@pytest.mark.parametrize(
+    ("link", "session"),
+    [
+        ("https://bard.google.com/c/Ab3-9_x", "gemini:Ab3-9_x"),
+        ("https://gemini.google.com/app/1a2b3c4d?hl=en", "gemini:1a2b3c4d"),
+        ("https://gemini.google.com/", "gemini:activity-20260304T080000"),
+    ],
+)
+def test_a_link_to_a_conversation_names_the_session(tmp_path, shelf, link, session):
+    import_records(tmp_path, shelf, record("Prompted a", "2026-03-04T08:00:00Z", titleUrl=link))
+    assert shelf.by_text("a")["session"] == session
+
+
+def test_a_cell_of_the_page_may_link_to_its_conversation(tmp_path, shelf):
+    link = '<a href="https://gemini.google.com/app/1a2b3c4d">Details</a>'
+    content = page(cell("Prompted&nbsp;a", "Mar 4, 2026, 10:30:00 AM CET", link=link))
+    import_file(save(tmp_path, "x", content), shelf)
+    assert shelf.by_text("a")["session"] == "gemini:1a2b3c4d"
+
+
 SLOVENE = [("Poziv", "Kako pečem kruh?"), ("Poziv", "Koliko časa?"), ("Poziv", "Hvala")]
 
 

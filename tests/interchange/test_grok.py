@@ -73,6 +73,11 @@ def test_a_missing_time_is_that_of_the_response_before_else_of_the_conversation(
     assert report.times_inferred == 1
 
 
+def test_a_model_that_signs_with_its_name_is_the_assistant(tmp_path, shelf):
+    import_responses(tmp_path, shelf, response(0, "Grok-5", "I am.", parent_response_id=None))
+    assert shelf.by_text("I am.")["speaker"] == "assistant"
+
+
 def test_ids_may_be_objects_or_missing(tmp_path, shelf):
     responses = [
         response(0, "human", "a", _id={"$oid": "65f0"}, parent_response_id=None),

@@ -1,6 +1,7 @@
 """The same imports into a real vault: what it refuses, the stand-in must refuse too."""
 
 import pytest
+from interchange import agents, assistants
 from interchange import fixtures as fx
 from interchange.fixtures import save
 
@@ -23,8 +24,26 @@ def vault(tmp_path):
         fx.MEMORY_MD,
         fx.to_lines(fx.CHAT_LINES),
         fx.to_lines(fx.OWN_LINES),
+        fx.PASTED,
+        assistants.gemini_page(),
+        assistants.grok_zip(),
+        assistants.COPILOT_CSV,
+        fx.to_zip(agents.claude_code_projects()),
+        fx.to_zip(agents.codex_folder()),
     ],
-    ids=["chatgpt", "claude", "markdown", "chats", "own"],
+    ids=[
+        "chatgpt",
+        "claude",
+        "markdown",
+        "chats",
+        "own",
+        "pasted",
+        "gemini",
+        "grok",
+        "copilot",
+        "claude code",
+        "codex",
+    ],
 )
 def test_a_vault_takes_every_form_and_takes_it_once(tmp_path, vault, content):
     path = save(tmp_path, "x", content)

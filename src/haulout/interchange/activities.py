@@ -26,7 +26,7 @@ LINES_LOOKED_AT = 2_000  # for the time, in one cell
 _CELL = b'<div class="outer-cell'
 _RESTART = re.compile(rb'\{\s{0,64}"header"\s{0,8}:\s{0,8}"')
 _GEMINI = re.compile(r"\b(?:Gemini|Bard)\b")
-_LINK = re.compile(r"gemini\.google\.com/app/(c_[0-9a-f]{4,64}|[0-9a-f]{6,64})\b")
+_LINK = re.compile(r"(?:gemini|bard)\.google\.com/(?:app|c)/([A-Za-z0-9_-]{4,64})")
 _BODY = re.compile(r'<div class="content-cell[^<>]*>')
 _TITLE = re.compile(r'mdl-typography--title"[^<>]*>([^<]{0,200})')
 _LINE_END = re.compile(r"<br\s{0,8}/?>", re.IGNORECASE)

@@ -37,7 +37,8 @@ _AUTHORS = {
     "ai": "assistant", "assistant": "assistant", "bot": "assistant", "copilot": "assistant",
 }  # fmt: skip
 _AMERICAN = re.compile(
-    r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d{2})(?::(\d{2}))?[ \u202f]([AP])M\Z"
+    r"(\d{1,2})/(\d{1,2})/(\d{4}),? (\d{1,2}):(\d{2})(?::(\d{2}))?"
+    r"(?:[ \u202f]([AP])M)?(?: ?([+-])(\d{2}):?(\d{2}))?\Z"
 )
 
 
@@ -174,15 +175,18 @@ class _Reader:
 
 
 def _time(written: str) -> datetime | None:
-    """ISO 8601, or as it is written in America, where AM or PM says so."""
+    """ISO 8601, or as it is written in America: month, day, year."""
     found = _AMERICAN.match(written)
     if found is None:
         return moment(written)
     month, day, year, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    if found.group(7):
+        hour = hour % 12 + (12 if found.group(7) == "P" else 0)
+    offset = timedelta(hours=int(found.group(9) or 0), minutes=int(found.group(10) or 0))
     try:
         midnight = datetime(year, month, day, tzinfo=UTC)
-        hour = hour % 12 + (12 if found.group(7) == "P" else 0)
-        return midnight + timedelta(hours=hour, minutes=minute, seconds=second)
+        clock = timedelta(hours=hour, minutes=minute, seconds=second)
+        return midnight + clock - (-offset if found.group(8) == "-" else offset)
     except (ValueError, OverflowError):
         return None
 

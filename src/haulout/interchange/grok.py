@@ -41,7 +41,7 @@ NAME = "grok"
 _FILE = re.compile(r"(?:.*/)?[^/]*grok[^/]*\.json\Z", re.IGNORECASE)
 _RESTART = re.compile(rb'\{\s{0,64}"conversation"\s{0,8}:\s{0,8}\{')
 _DIGITS_MAX = 18  # of milliseconds since 1970
-_SENDERS = {"human": "user", "user": "user", "assistant": "assistant", "grok": "assistant"}
+_SENDERS = {"human": "user", "user": "user", "assistant": "assistant"}
 # Cards and citations, which only Grok's own page can show.
 _RENDERED, _RENDERED_END = "<grok:render", "</grok:render>"
 
@@ -143,7 +143,8 @@ def _words(response: dict[str, object]) -> str:
 
 
 def _speaker(response: dict[str, object]) -> str | None:
-    return _SENDERS.get(label(response.get("sender")).lower())
+    sender = label(response.get("sender")).lower()
+    return "assistant" if sender.startswith("grok") else _SENDERS.get(sender)
 
 
 def _response_id(number: int, response: dict[str, object]) -> str:
