@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -137,6 +137,16 @@ def mem0() -> Arm:
     return Arm("mem0", (str(python), str(HERE / "peers" / "run_mem0.py")))
 
 
+def chroma() -> Arm:
+    """Chroma with its persistent client.
+
+    Raises:
+        Skipped: it cannot be installed here.
+    """
+    python = environment("chroma", sys.executable)
+    return Arm("chroma", (str(python), str(HERE / "peers" / "run_chroma.py")))
+
+
 def langgraph() -> Arm:
     """LangGraph's SqliteStore, which needs a Python whose sqlite3 loads extensions.
 
@@ -193,10 +203,10 @@ def _run(peer: str, command: Sequence[str]) -> None:
         raise Skipped(message)
 
 
-def peers(console_print: Any) -> list[Arm]:
-    """mem0 and LangGraph, or a line that says why one is missing."""
+def peers(console_print: Any, makers: Sequence[Callable[[], Arm]] = (mem0, langgraph)) -> list[Arm]:
+    """These stores, or a line that says why one is missing."""
     found: list[Arm] = []
-    for make in (mem0, langgraph):
+    for make in makers:
         try:
             found.append(make())
         except Skipped as reason:

@@ -8,7 +8,10 @@ from typing import Any
 
 from runner import Corpus, Store, serve
 
-from haulout import Vault
+from haulout import Recalled, Vault
+from haulout.index import nearness
+
+_LEAST_SAMPLED = nearness.LEAST_SAMPLED
 
 
 class Haulout(Store):
@@ -35,8 +38,23 @@ class Haulout(Store):
         self._vault.remember_many(self._item(n) for n in range(start, start + count))
 
     def recall(self, number: int, limit: int) -> int:
+        return len(self._recalled(number, limit))
+
+    def answer(self, number: int, limit: int) -> list[str]:
+        return [one.memory.id for one in self._recalled(number, limit)]
+
+    def _recalled(self, number: int, limit: int) -> list[Recalled]:
         vector = None if self._words else self._corpus.question_vector(number)
-        return len(self._vault.recall(self._corpus.questions[number], vector=vector, limit=limit))
+        return self._vault.recall(self._corpus.questions[number], vector=vector, limit=limit)
+
+    def settle(self) -> None:
+        self._vault.catch_up()
+
+    def rebuild(self) -> None:
+        self._vault.rebuild()
+
+    def compare_all(self, *, exact: bool) -> None:
+        nearness.LEAST_SAMPLED = 1 << 60 if exact else _LEAST_SAMPLED
 
     def close(self) -> None:
         self._vault.close()

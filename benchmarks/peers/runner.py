@@ -10,30 +10,59 @@ inside the process: neither its start nor the pipe is measured.
     {"do": "recall", "count": 200, "limit": 10}
     {"do": "interleave", "start": 300, "count": 100}            one write, one recall, by turns
     {"do": "size"}                                              bytes on disk
+    {"do": "answers", "count": 100, "exact": true}              recall, and which came back
+    {"do": "settle"}, {"do": "rebuild"}                         what a store does when it is full
+    {"do": "memory"}                                            bytes of its own in memory
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
+import resource
 import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 DIMENSIONS = 384
 
 
+class Lines(Sequence[str]):
+    """The lines of a file, read as they are asked for: a million would be counted as memory."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = mapped(file)
+        self._ends, place = array("Q", [0]), 0
+        while (place := self._file.find(b"\n", place) + 1) > 0:
+            self._ends.append(place)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return self._file[self._ends[number] : self._ends[number + 1] - 1].decode()
+
+
+def mapped(file: Path) -> mmap.mmap:
+    """A file's bytes, without reading them yet."""
+    with file.open("rb") as opened:
+        return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 class Corpus:
     """Texts, questions and their vectors, as `workload.write_corpus` left them in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.texts: list[str] = (folder / "texts.txt").read_text("utf-8").splitlines()
+        self.texts: Sequence[str] = Lines(folder / "texts.txt")
         self.questions: list[str] = (folder / "questions.txt").read_text("utf-8").splitlines()
-        self._vectors = (folder / "texts.f32").read_bytes()
+        self._vectors = mapped(folder / "texts.f32")
         self._question_vectors = (folder / "questions.f32").read_bytes()
 
     def vector_bytes(self, number: int) -> bytes:
@@ -66,7 +95,23 @@ class Store:
 
     def recall(self, number: int, limit: int) -> int:
         """Ask a question; return how many memories came back."""
+        return len(self.answer(number, limit))
+
+    def answer(self, number: int, limit: int) -> list[str]:
+        """Ask a question; return the IDs of what came back."""
         raise NotImplementedError
+
+    def settle(self) -> None:
+        """Whatever the store does once after many writes, to be fast."""
+
+    def rebuild(self) -> None:
+        """Make everything that can be made again."""
+        raise NotImplementedError
+
+    def compare_all(self, *, exact: bool) -> None:
+        """Whether from now on every vector is compared, where the store has a choice."""
+        if exact:
+            raise NotImplementedError
 
     def close(self) -> None:
         """Give the files back."""
@@ -188,6 +233,32 @@ class _Session:
             writes.append(1e3 * (between - before))
             recalls.append(1e3 * (time.perf_counter() - between))
         return {"write_ms": writes, "recall_ms": recalls, "cpu_s": time.process_time() - cpu}
+
+    def _answers(
+        self, count: int, limit: int = 10, start: int = 0, *, exact: bool = False
+    ) -> dict[str, Any]:
+        self._store.compare_all(exact=exact)
+        found: list[list[str]] = []
+        calls = (
+            (lambda n=n: found.append(self._store.answer(n, limit)))
+            for n in range(start, start + count)
+        )
+        measured = timed(calls)
+        self._store.compare_all(exact=False)
+        return {**measured, "ids": found}
+
+    def _settle(self) -> dict[str, Any]:
+        return timed(iter([self._store.settle]))
+
+    def _rebuild(self) -> dict[str, Any]:
+        return timed(iter([self._store.rebuild]))
+
+    def _memory(self) -> dict[str, Any]:
+        status = Path("/proc/self/status")
+        if not status.exists():
+            return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return {"bytes": int(lines["RssAnon"].split()[0]) * 1024}
 
     def _size(self) -> dict[str, Any]:
         return {"bytes": bytes_in(self._folder)}
