@@ -16,11 +16,11 @@ FIGURES := build/benchmarks
 CLIENTS := build/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crash fuzz clients format pin clean
+.PHONY: help demo test check bench bench-curves crash fuzz clients format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DONE)/package $(DONE)/model ## import, remember, crash, recall, forget: the whole of it in a minute
 	@if [ -e demo ]; then $(BIN)/python demo; else echo "There is no demo yet."; fi
@@ -40,6 +40,11 @@ bench: $(DONE)/package $(DONE)/model ## figures beside those of peers, measured 
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; \
 	  $(BIN)/python benchmarks/$$name.py --json $(FIGURES)/$$name.json --png $(FIGURES)/$$name.png; \
 	done
+
+bench-curves: $(DONE)/package ## the same as a vault grows to a million memories (half an hour, 8 GB of disk)
+	@$(UV) --requirement benchmarks/requirements.txt
+	@mkdir -p $(FIGURES)
+	@$(BIN)/python benchmarks/curves.py --json $(FIGURES)/curves.json --png $(FIGURES)/curves.png
 
 crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
 	@mkdir -p $(FIGURES)

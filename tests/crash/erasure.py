@@ -1,11 +1,12 @@
 """Erasure: after a forget, its words are sought in everything the vault holds.
 
 A rare token is remembered several times among hundreds of neighbours, in sessions, with
-vectors, with most postings sealed; one of the memories is corrected. All are then forgotten.
+vectors, with most postings sealed and the vectors divided into lists; one of the memories is
+corrected. All are then forgotten.
 Sought, raw and stemmed and in any case: every decrypted page of the file and of the
 write-ahead log (free pages and stale frames too), the posting and fresh tables, and by number
-the version, vector, queue and key tables; and in the pages the erased ciphertexts, wrapped keys
-and vector codes themselves.
+the version, vector, list, queue and key tables; and in the pages the erased ciphertexts, wrapped
+keys and vector codes themselves, and the means that they were part of.
 
 Either nothing is found, or the receipt says what is pending and a later `check` clears it. The
 controls leave the scrub out, and with it only the checkpoint that empties the log.
@@ -38,6 +39,7 @@ from haulout.testing.pages import vault_pages
 
 Scrub = Literal["full", "none", "secure_delete"]
 _SEAL_AT = 64
+_DIVIDED_FROM = 100
 _COPIES = 5
 _BY_NUMBER = ("version", "vector", "embed_queue", "record_key", "fresh")
 
@@ -127,6 +129,11 @@ def _traces(vault: Vault, token: str, nums: set[int]) -> dict[str, list[bytes]]:
             "ciphertext": column(f"SELECT payload FROM record WHERE num IN ({numbers})"),
             "wrapped key": column(f"SELECT wrap FROM record_key WHERE num IN ({numbers})"),
             "vector": column(f"SELECT codes FROM vector WHERE num IN ({numbers})"),
+            "mean": [
+                mean[:40]
+                for mean, members in connection.execute("SELECT mean, nums FROM vector_list")
+                if mean and nums & set(np.frombuffer(members, "<i8").tolist())
+            ],
         }
 
 
@@ -149,6 +156,8 @@ def _in_tables(vault: Vault, stem: str, nums: set[int]) -> Counter[str]:
         for table in _BY_NUMBER:
             sql = f"SELECT num FROM {table} WHERE num IN ({numbers})"
             hits[f"number in {table}"] += len(connection.execute(sql).fetchall())
+        for (members,) in connection.execute("SELECT nums FROM vector_list").fetchall():
+            hits["number in vector_list"] += len(nums & set(np.frombuffer(members, "<i8").tolist()))
         sql = "SELECT 1 FROM posting WHERE term = ?"
         hits["stem in posting"] += len(connection.execute(sql, (stem,)).fetchall())
         for (terms,) in connection.execute("SELECT terms FROM fresh").fetchall():
@@ -208,6 +217,7 @@ def trial(seed: int, reading: bool, scrub: Scrub = "full") -> Residue:  # noqa: 
     with (
         scratch() as place,
         patch("haulout.index.lexical.SEAL_AT", _SEAL_AT),
+        patch("haulout.index.lists.DIVIDED_FROM", _DIVIDED_FROM),
         _scrubbing(scrub),
         Vault.create(place / "vault", embedder=FakeEmbedder())[0] as vault,
     ):
@@ -215,7 +225,9 @@ def trial(seed: int, reading: bool, scrub: Scrub = "full") -> Residue:  # noqa: 
         assert len(nums) == _COPIES + 1
         traces = _traces(vault, token, nums)
         assert all(traces.values()), "everything sought was there before"
-        assert len(_in_tables(vault, stem, nums)) > 3
+        there = _in_tables(vault, stem, nums)
+        assert len(there) > 3
+        assert there["number in vector_list"] >= len(nums)
         with _reader(place / "vault", token, reading=reading):
             receipt = vault.forget(rare)
         if receipt.pending:
