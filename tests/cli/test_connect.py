@@ -317,17 +317,17 @@ def test_options_that_do_not_go_together(mine):
 
 def test_what_was_there_is_kept_and_comes_back(mine, home):
     file = written(home, OTHERS)
-    file.chmod(0o640)
+    file.chmod(0o664)
     answer = mine("connect", "cursor", "--yes", "--json").json
     backup = Path(answer["backup"])
     assert backup == home / ".cursor" / "mcp.json.haulout-backup"
     assert backup.read_text() == OTHERS
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert stat.S_IMODE(file.stat().st_mode) == 0o664  # whatever the umask is
     answer = mine("connect", "cursor", "--undo", "--yes", "--json").json
     assert (answer["how"], answer["changed"]) == ("restored", True)
     assert file.read_text() == OTHERS
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert stat.S_IMODE(file.stat().st_mode) == 0o664
     assert sorted(one.name for one in file.parent.iterdir()) == ["mcp.json"]
     assert "nothing to undo" in mine("connect", "cursor", "--undo", "--yes").out
 

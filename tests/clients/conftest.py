@@ -20,19 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "build" / "clients" / "node_modules"
 REQUIRED = os.environ.get("HAULOUT_TEST_CLIENTS") == "required"
 HAULOUT = str(Path(sys.executable).parent / "haulout")
-SERVES = (ROOT / "src" / "haulout" / "cli" / "mcp.py").exists()
-STAND_IN = """
-import sys
-if sys.argv[1:2] == ["mcp"]:
-    from mcp.server import MCPServer
-    server = MCPServer("haulout")
-    def recall(question: str) -> str: "Recall."
-    server.tool()(recall)
-    server.run("stdio")
-else:
-    from haulout.cli import main
-    main()
-"""
 SECONDS = 120
 NOWHERE = "http://127.0.0.1:9"  # whoever wants out finds nobody there
 
@@ -74,18 +61,9 @@ class Machine:
 
     def haulout(self, *arguments: str, **more: str) -> str:
         """Run Haulout there, which has to succeed."""
-        command = self.standing_in() if not SERVES else HAULOUT
-        done = self.run(command, *arguments, **more)
+        done = self.run(HAULOUT, *arguments, **more)
         assert done.returncode == 0, done.stderr
         return done.stdout
-
-    def standing_in(self) -> str:
-        """Haulout with another server in place of `haulout mcp`, which is still to come."""
-        made = self.home.parent / "bin" / "haulout"
-        made.parent.mkdir(exist_ok=True)
-        made.write_text(f"#!{sys.executable}\n{STAND_IN}")
-        made.chmod(0o755)
-        return str(made)
 
     def client(
         self, name: str, *arguments: str, folder: Path | None = None, **more: str

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haulout.errors import InputError
@@ -89,6 +89,7 @@ def comments(text: str) -> list[str]:
 
 
 @given(TEXTS)
+@example('[mcp_servers.haulout]\r\nurl = "http://localhost"\r\n')
 @settings(deadline=None)
 def test_connecting_touches_the_entry_alone(text: str) -> None:
     made = change.connected(CLIENT, text.encode(), FIELDS).decode()

@@ -81,8 +81,12 @@ def connected(client: Client, content: bytes | None, fields: Fields) -> bytes:
     _refuse_what_the_client_refuses(client, text)
     found = _entry(client, text)
     if isinstance(found, dict) and _ELSEWHERE & cast("dict[str, Any]", found).keys():
-        text = _language(client).remove(text, client.path)
-    made = _language(client).put(text, client.path, fields)
+        left = _language(client).remove(text, client.path)
+        made = _language(client).put(left, client.path, fields)
+        if "\r\n" in text and "\n" not in left:  # no line is left to take the ending from
+            made = made.replace("\n", "\r\n")
+    else:
+        made = _language(client).put(text, client.path, fields)
     _compare(client, text, made)
     return made.encode()
 
