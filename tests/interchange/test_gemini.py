@@ -68,6 +68,13 @@ def test_the_page_and_the_json_of_one_history_add_nothing_to_each_other(tmp_path
     assert (report.added, report.already_there) == (0, 5)
 
 
+@pytest.mark.parametrize("verb", ["Created", "Used", "Added", "Gave"])
+def test_what_was_created_used_added_or_given_is_no_prompt_even_with_html(tmp_path, shelf, verb):
+    done = record(f"{verb} a thing", "2026-03-01T08:00:00Z", "<p>A thing.</p>")
+    report = import_records(tmp_path, shelf, done)
+    assert (report.taken, dict(report.left_out)) == (0, {"not a prompt": 1})
+
+
 @pytest.mark.parametrize(("minutes", "sessions"), [(29, 1), (30, 2)])
 def test_half_an_hour_of_silence_begins_a_session(tmp_path, shelf, minutes, sessions):
     import_records(
