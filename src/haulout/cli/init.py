@@ -121,6 +121,7 @@ def _tell(words: Sequence[str], folder: Path | None, *, shown: bool) -> None:
         'haulout remember "Ana is allergic to walnuts." --speaker Ana',
         'haulout recall "what can\'t Ana eat?"',
         "haulout import FILE       a ChatGPT or Claude export, Markdown, JSON Lines",
+        "haulout connect           gives Claude, Cursor, Codex and others the vault",
         "haulout model install     adds recall by meaning (91 MB, once)",
     ):
         screen.say(f"  {line}")
