@@ -758,7 +758,9 @@ def test_what_was_erased_does_not_come_back_when_it_is_sent_again(
     endpoint.ask(client_of(endpoint, provider, vault), [user(QUESTION)])
     said(vault)
     vault.forget({"text": QUESTION})
-    endpoint.ask(client_of(endpoint, provider, vault), [user(QUESTION)])
+    client = client_of(endpoint, provider, vault)
+    endpoint.ask(client, [user(QUESTION)])
+    endpoint.module.flush(client, timeout=60)  # and nothing went wrong
     assert said(vault) == [("assistant", "Understood.")]
 
 
