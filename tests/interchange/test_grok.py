@@ -102,3 +102,26 @@ def test_a_broken_conversation_is_lost_alone(tmp_path, shelf):
     report = import_file(save(tmp_path, "x", content), shelf)
     assert shelf.texts() == ["Which knot?", "A bowline."]
     assert len(report.problems) == 1
+
+
+def test_telling_the_form_reads_no_more_than_a_beginning(tmp_path, monkeypatch):
+    read = 0
+
+    def count(self, more, so_far, member):
+        nonlocal read
+        read += more
+
+    many = [
+        {"conversation": {"id": f"g{n}"}, "responses": [response(n, "human", "x" * 1000)]}
+        for n in range(3000)
+    ]
+    path = save(tmp_path, "x", given.grok_document(many))
+    monkeypatch.setattr("haulout.interchange.archive._Meter.count", count)
+    for limit in (
+        "conversations.SNIFFED_BYTES_MAX",
+        "linestream.LINE_BYTES_MAX",
+        "claude.MANIFEST_BYTES_MAX",
+    ):
+        monkeypatch.setattr(f"haulout.interchange.{limit}", 300_000)
+    assert detect(path).name == "grok"
+    assert read < 4_000_000  # by all formats together, of three megabytes in one object

@@ -11,10 +11,11 @@ from itertools import islice
 from haulout.errors import InputError
 from haulout.interchange.archive import Member, Source
 from haulout.interchange.fields import is_mapping, label, mapping
-from haulout.interchange.jsonstream import ArrayReader, Element
+from haulout.interchange.jsonstream import ELEMENT_BYTES_MAX, ArrayReader, Element, Readable
 from haulout.interchange.records import Portion
 
 SNIFFED_ELEMENTS = 20  # how far a format may hide behind broken elements
+SNIFFED_BYTES_MAX = ELEMENT_BYTES_MAX + 1024 * 1024
 
 # conversations.json, its shards, and what a browser makes of a second download of one.
 _CONVERSATIONS_FILE = re.compile(r"(?:.*/)?conversations(?:[-_]\d{1,6})?(?: ?\(\d{1,3}\))?\.json\Z")
@@ -39,12 +40,26 @@ def first_object(source: Source, member: Member, under: str = "") -> dict[str, o
     """
     try:
         with source.open(member) as stream:
-            for element in islice(ArrayReader(stream, under=under), SNIFFED_ELEMENTS):
+            beginning = _Beginning(stream)
+            for element in islice(ArrayReader(beginning, under=under), SNIFFED_ELEMENTS):
                 if found := mapping(element.value):
                     return found
     except InputError:
         pass
     return {}
+
+
+class _Beginning:
+    """So much of a file as it takes to tell its form: one object can be all of a huge file."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._left = SNIFFED_BYTES_MAX
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._stream.read(min(size, self._left))
+        self._left -= len(chunk)
+        return chunk
 
 
 def read_elements(
