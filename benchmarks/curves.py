@@ -53,6 +53,7 @@ WRITTEN = 300
 SPARE = 1_000
 """Memories of the corpus beyond the largest store: those written one at a time."""
 EXACT_COLOUR = "#d98032"
+FLOOR_COLOUR = "#b3261e"
 
 
 def filled(arm: Arm, folder: Path, corpus: Path, count: int) -> dict[str, Any]:
@@ -246,10 +247,10 @@ def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:
             _curves(panel, title, unit, lines, figures["sizes"])
         floors = [(size, floor) for size, (floor, _) in FLOORS.items() if size in figures["sizes"]]
         if floors:
-            panels[0, 0].plot(*zip(*floors, strict=True), "_", color="#b3261e", markersize=16)
-            panels[0, 0].annotate(
-                "floor", floors[-1], (-34, -3), textcoords="offset points", color="#b3261e"
+            panels[0, 0].plot(
+                *zip(*floors, strict=True), "_", color=FLOOR_COLOUR, ms=18, mew=1.6, label="floor"
             )
+            panels[0, 0].legend(frameon=False, fontsize=8)
         figure.suptitle("Haulout as a vault grows (vectors given, one thread)", y=0.995)
         return figure
 
@@ -289,7 +290,12 @@ PANELS: tuple[tuple[str, str, tuple[Line, ...]], ...] = (
         (
             (*_OWN, ":", "open", lambda f: f["open_ms"] / 1e3),
             (*_OWN, "-", "open and first recall", lambda f: f["first_s"]),
-            (*_EXACT, ":", "divide into lists", lambda f: f["settle_s"] or np.nan),
+            (
+                *_EXACT,
+                ":",
+                "divide into lists",
+                lambda f: f["settle_s"] if f["settle_s"] > 0.1 else np.nan,
+            ),
             (*_EXACT, "-", "rebuild", lambda f: f["rebuild_s"]),
             (*_PEER, "-", "chroma, first", lambda f: f["first_s"]),
         ),
@@ -345,16 +351,24 @@ def _curves(
     panel.set_xscale("log")
     if share:
         panel.set_ylim(0.9, 1.005)
-        panel.axhline(0.97, color="#b3261e", lw=0.8, ls="--")
-    elif title == "disk":
-        panel.set_ylim(0, None)
+        panel.axhline(0.97, color=FLOOR_COLOUR, lw=1, ls="--", label="floor")
+    elif title in {"disk", "remember"}:
+        panel.set_ylim(0, 1.25 * panel.dataLim.y1)
     else:
-        panel.set_yscale("log")
+        panel.set_yscale("log", subs=[2, 5])
+        panel.set_ylim(top=panel.dataLim.y1 * (30 if len(lines) > 4 else 3))
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     panel.set(title=title, ylabel=unit, xlabel="memories")
-    panel.margins(x=0.12)
+    panel.set_xticks(list(sizes), [_short(size) for size in sizes])
+    panel.minorticks_off()
+    panel.margins(x=0.14)
     panel.grid(visible=True, which="major", color="#e3e7e9", lw=0.7)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=8)
+    panel.legend(frameon=False, fontsize=8, loc="best" if share else "upper left")
+
+
+def _short(size: int) -> str:
+    return f"{size // 1_000_000}M" if size >= 1_000_000 else f"{size // 1_000}k"
 
 
 # ---------------------------------------------------------------------- running

@@ -57,6 +57,7 @@ _EVERY = f"{_COLUMNS} WHERE +vault = ? ORDER BY num"  # + : in the order of the 
 _CHANGED = f"{_COLUMNS} WHERE vault = ? AND changed > ? ORDER BY num"
 _READ_AT_ONCE = 20_000
 _VIEWS_KEPT = 8
+_ROOM = 256
 _LINKED_AT_MOST = 32
 """Sessions that an extended view looks up one by one; with more it is made anew."""
 
@@ -231,31 +232,28 @@ class ColumnCache:
         """
         if scope.as_of is not None or scope.valid_at is not None:
             return None
-        fresh = self._make_view(self._current(scope.namespaces, view.taken))
-        count = len(view.nums)
-        row_of = np.concatenate([view.row_of, fresh.row_of[len(view.row_of) :]])
-        row_of[fresh.nums] += count
-        joined: dict[str, Any] = {}
+        nums, columns, session = self._rows(self._current(scope.namespaces, view.taken))
+        count, known = len(view.nums), len(self._data["num"])
+        unseen = int(self._data["num"][-1]) + 1 - len(view.row_of)
+        row_of = joined(view.row_of, np.full(max(unseen, 0), -1, np.int64))
+        row_of[nums] = np.arange(count, count + len(nums))
+        grown: dict[str, Any] = {}
         for name in (one.name for one in fields(Columns)):
             old: NDArray[Any] | None = getattr(view.columns, name)
-            new: NDArray[Any] | None = getattr(fresh.columns, name)
-            joined[name] = None if old is None or new is None else np.concatenate([old, new])
-        for name in ("previous", "following"):
-            joined[name][count:][joined[name][count:] >= 0] += count
-        session = np.concatenate([view.session, fresh.session])
-        if not _linked(joined, session, count):
-            return None
-        if len(fresh.nums) and len(joined["linked"]) + int((session[count:] >= 0).sum()):
-            either = (joined["previous"] >= 0) | (joined["following"] >= 0)
-            joined["linked"] = np.flatnonzero(either)
-        return View(
-            nums=np.concatenate([view.nums, fresh.nums]),
-            row_of=row_of,
-            columns=Columns(**joined),
-            session=session,
-            taken=fresh.taken,
-            lineage=view.lineage,
-        )
+            new: NDArray[Any] | None = getattr(columns, name)
+            grown[name] = None if old is None or new is None else joined(old, new)
+        session = joined(view.session, session)
+        linked = view.columns.linked
+        if linked is None or len(linked) or (session[count:] >= 0).any():
+            for name in ("previous", "following"):  # a copy: an old view may be in use
+                grown[name] = grown[name].copy()
+                grown[name][count:][grown[name][count:] >= 0] += count
+            if not _linked(grown, session, count):
+                return None
+            either = (grown["previous"] >= 0) | (grown["following"] >= 0)
+            grown["linked"] = np.flatnonzero(either)
+        nums = joined(view.nums, nums)
+        return View(nums, row_of, Columns(**grown), session, known, view.lineage)
 
     def _visible(self, scope: Scope) -> Ints:
         """Positions of the versions that a scope sees."""
@@ -279,10 +277,16 @@ class ColumnCache:
         return np.sort(found[newest.astype(bool)])
 
     def _make_view(self, found: Ints) -> View:
-        data = self._data
-        nums = data["num"][found]
-        row_of = np.full(int(data["num"][-1]) + 1 if len(data["num"]) else 1, -1, np.int64)
+        nums, columns, session = self._rows(found)
+        known = self._data["num"]
+        row_of = np.full(int(known[-1]) + 1 if len(known) else 1, -1, np.int64)
         row_of[nums] = np.arange(len(nums))
+        self._lineages += 1
+        return View(nums, row_of, columns, session, len(known), self._lineages)
+
+    def _rows(self, found: Ints) -> tuple[Ints, Columns, NDArray[np.int32]]:
+        """Nums, columns and sessions of the versions at some positions."""
+        data = self._data
         occurred, session = data["occurred_at"][found], data["session"][found]
         previous, following = _neighbours(session, occurred, data["memory"][found])
         speaker = data["speaker"][found]
@@ -298,8 +302,22 @@ class ColumnCache:
             occurred_at=occurred,
             linked=np.flatnonzero((previous >= 0) | (following >= 0)),
         )
-        self._lineages += 1
-        return View(nums, row_of, columns, session, len(data["num"]), self._lineages)
+        return data["num"][found], columns, session
+
+
+def joined(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+    """Both in one array, which keeps room: what is added later is written behind it.
+
+    Whoever still holds ``old`` sees no change. Only the newest of a line may be added to.
+    """
+    needed = len(old) + len(new)
+    room = old.base
+    ours = isinstance(room, np.ndarray) and room.ndim == 1 and room.ctypes.data == old.ctypes.data
+    if not ours or room is None or len(room) < needed:
+        room = np.empty(needed + needed // 8 + _ROOM, old.dtype)
+        room[: len(old)] = old
+    room[len(old) : needed] = new
+    return room[:needed]
 
 
 def _neighbours(session: NDArray[np.int32], occurred: Ints, memory: Ints) -> tuple[Ints, Ints]:

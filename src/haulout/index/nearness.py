@@ -145,7 +145,7 @@ class Nearness:
             return None if np.isnan(values).all() else Near(values)
         if not len(view.nums):
             return None
-        seen = self._lists.seen(view.row_of, view.nums)
+        seen = self._lists.seen(view)
         sample = seen.sample if allowed is None else seen.sample[allowed[seen.sample]]
         if len(sample) >= LEAST_SAMPLED:
             found = self._probed(connection, view, seen, sample, namespaces, query, allowed)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from haulout.database.transaction import Transaction
 from haulout.index import lists
+from haulout.index.columns import View, joined
 from haulout.index.lists import Division
 
 Floats = NDArray[np.float32]
@@ -40,6 +41,18 @@ class Seen(NamedTuple):
     sample: Ints  # visible rows of the sample, ascending
     unlisted: Ints  # visible rows in no list
     counts: Ints  # visible rows of each list, and of none
+
+
+def _longer(seen: Seen, count: int) -> Seen:
+    """The same with rows that came since, which are in no list."""
+    new = np.arange(len(seen.list_of), count)
+    counts = seen.counts.copy()
+    counts[-1] += len(new)
+    return seen._replace(
+        list_of=joined(seen.list_of, np.full(len(new), len(counts) - 1, np.int64)),
+        unlisted=joined(seen.unlisted, new),
+        counts=counts,
+    )
 
 
 def cosines(codes: NDArray[np.int8], lengths: Floats, levels: Floats) -> Floats:
@@ -83,7 +96,7 @@ class ListCache:
         self._starts = np.zeros(1, np.int64)
         self._of_sample = np.empty(0, np.bool_)
         self._nums = np.empty(0, np.int64)
-        self._seen: tuple[Ints, Seen] | None = None
+        self._seen: tuple[View, Seen] | None = None
         self._release(0)
 
     def _release(self, dimensions: int) -> None:
@@ -144,32 +157,33 @@ class ListCache:
 
     # ------------------------------------------------------------------ what a view sees
 
-    def seen(self, row_of: Ints, nums: Ints) -> Seen:
-        """The lists' members as a view sees them.
+    def seen(self, view: View) -> Seen:
+        """The lists' members as a view sees them."""
+        if self._seen is not None and self._seen[0].lineage == view.lineage:
+            seen = self._seen[1]
+            if len(view.nums) > len(seen.list_of):
+                seen = _longer(seen, len(view.nums))
+        else:
+            seen = self._looked_up(view.row_of, len(view.nums))
+        self._seen = view, seen
+        return seen
 
-        Args:
-            row_of: visible row of each num, or -1; ``nums``: num of each visible row.
-        """
-        if self._seen is not None and self._seen[0] is row_of:
-            return self._seen[1]
+    def _looked_up(self, row_of: Ints, count: int) -> Seen:
         inside = (self._nums >= 0) & (self._nums < len(row_of))
         rows = np.where(inside, row_of[np.where(inside, self._nums, 0)], -1)
-        count = len(self._lists)
-        list_of = np.full(len(nums), count, np.int64)
-        numbers = np.repeat(np.arange(count), np.diff(self._starts))
+        none = len(self._lists)
+        list_of = np.full(count, none, np.int64)
+        numbers = np.repeat(np.arange(none), np.diff(self._starts))
         copies = self._of_sample[numbers]
         visible = (rows >= 0) & ~copies
         list_of[rows[visible]] = numbers[visible]
-        unlisted = np.flatnonzero(list_of == count)
-        seen = Seen(
+        return Seen(
             rows=rows,
             list_of=list_of,
             sample=np.unique(rows[(rows >= 0) & copies]),
-            unlisted=unlisted,
-            counts=np.bincount(list_of, minlength=count + 1),
+            unlisted=np.flatnonzero(list_of == none),
+            counts=np.bincount(list_of, minlength=none + 1),
         )
-        self._seen = row_of, seen
-        return seen
 
     # ------------------------------------------------------------------ opening lists
 
