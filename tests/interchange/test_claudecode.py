@@ -1,6 +1,7 @@
 """Claude Code's transcripts: every rule of docs/spec/import.md for them, by name."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 from interchange import agents
@@ -172,10 +173,10 @@ def test_a_tag_of_the_program_inside_a_sentence_is_taken_out_and_an_open_one_is_
 
 
 def test_many_open_tags_take_time_in_proportion(tmp_path, shelf):
-    words = "<skill><bash-input>" * 200_000
-    started = datetime.now(UTC)
+    words = "<skill><bash-input>" * 60_000
+    started = process_time()
     import_lines(tmp_path, shelf, code_line(0, "user", words))
-    assert datetime.now(UTC) - started < timedelta(seconds=20)
+    assert process_time() - started < 5
 
 
 def test_a_folder_of_two_agents_is_refused_and_each_is_named(tmp_path):
