@@ -414,3 +414,37 @@ def test_one_process_builds_while_another_writes_recalls_and_forgets(tmp_path: P
     vault.catch_up()
     assert vault.check().problems == ()
     vault.close()
+
+
+# --- checking ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("UPDATE vector_list SET mean = zeroblob(length(mean)) WHERE list = 9", "mean of others"),
+        ("UPDATE vector_list SET codes = x'00' WHERE list = 9", "damaged"),
+        ("DELETE FROM vector_list WHERE list = 9", "differ from the vectors"),
+        (
+            (
+                "INSERT INTO vector_list SELECT 99, vault, 77, mean, x'ffffff0000000000',"
+                " substr(codes, 1, length(codes) / (length(nums) / 8)) FROM vector_list"
+                " WHERE list = 1"
+            ),
+            "a vector that is gone",
+        ),
+        ("UPDATE vector_list SET codes = randomblob(length(codes)) WHERE list = 1", "differ"),
+        ("UPDATE vector SET codes = randomblob(length(codes)) WHERE vector = 5", "differ"),
+    ],
+)
+def test_check_tells_of_lists_that_differ_and_rebuild_makes_them_again(
+    damage: str, told: str
+) -> None:
+    with filled() as vault:
+        vault.catch_up()
+        vault._database.write(lambda connection: connection.execute(damage).fetchall())
+        problems = " ".join(vault.check().problems)
+        assert told in problems
+        vault.rebuild()
+        assert vault.check().problems == ()
+        assert len(listed(vault)) == 600
