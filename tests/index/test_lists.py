@@ -18,7 +18,7 @@ from vault.making import new_vault
 from haulout import Vault
 from haulout.index import lists, nearness, probing
 from haulout.index.rank import WEIGHTS
-from haulout.vault import dividing
+from haulout.vault import dividing, opening
 
 DIMENSIONS = 24
 Floats = NDArray[np.float64]
@@ -414,6 +414,22 @@ def test_one_process_builds_while_another_writes_recalls_and_forgets(tmp_path: P
     vault.catch_up()
     assert vault.check().problems == ()
     vault.close()
+
+
+def test_a_vault_from_before_lists_gets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(opening, "SCHEMA", opening.SCHEMA[:1])
+        vault, _ = new_vault(tmp_path / "v")
+        remember(vault, drawn(1, 600))
+        vault.close()
+    with Vault.open(tmp_path / "v", embedder="none") as vault:
+        before = [one for one, _ in asked(vault, drawn(2, 1)[0])]
+        vault.catch_up()
+        assert len(listed(vault)) == 600
+        assert [one for one, _ in asked(vault, drawn(2, 1)[0])] == before
+        assert vault.check().sound
 
 
 # --- checking ------------------------------------------------------------------------------
