@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 
 from haulout import Vault
+from haulout.operations import app
+from haulout.server.mcp import mcp_server
 
 HAULOUT = [sys.executable, "-m", "haulout"]
 SECONDS = 60
@@ -130,6 +133,29 @@ def test_many_calls_at_once_are_all_kept_and_answered(home: Path) -> None:
     asyncio.run(story())
     with Vault.open(home / "vault", embedder="none") as vault:
         assert vault.stats().memories == 60
+
+
+def test_a_call_that_waits_for_the_disk_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = threading.Event()
+
+    async def story(vault: Vault) -> None:
+        waiting = vault.list
+
+        def waits(**arguments: Any) -> Any:
+            assert others.wait(10), "no other call was answered meanwhile"
+            return waiting(**arguments)
+
+        monkeypatch.setattr(vault, "list", waits)
+        async with Client(mcp_server(vault, app("bot"))) as one:
+            slow = asyncio.create_task(one.call_tool("list", {}))
+            await one.call_tool("recall", {"query": "anything"})
+            others.set()
+            assert not (await slow).is_error
+
+    with Vault.ephemeral() as vault:
+        asyncio.run(story(vault))
 
 
 # ------------------------------------------------------------------ the bytes on the pipes

@@ -110,7 +110,7 @@ def _listed(tool: Tool) -> ListedTool:
         description=tool.description,
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
-        meta=_AT_HAND if tool.at_hand else None,
+        _meta=_AT_HAND if tool.at_hand else None,
         annotations=ToolAnnotations(
             title=tool.title,
             read_only_hint=tool.read_only,
