@@ -136,16 +136,23 @@ def test_a_small_scope_or_a_filter_is_compared_one_by_one() -> None:
             {"text": "tagged", "vector": row, "namespace": "own", "tags": ["few"]}
             for row in drawn(7, 40)
         )
-        remember(vault, drawn(6, 50), "small")
+        small = remember(vault, drawn(6, 50), "small")
         vault.catch_up()
         query = drawn(11, 1)[0]
         cosine = drawn(7, 40) @ query / np.linalg.norm(drawn(7, 40), axis=1)
         found = [one for one, _ in asked(vault, query, tags=["few"], limit=40)]
         assert found[:5] == [few[place].id for place in np.argsort(-cosine)[:5]]
-        assert len(asked(vault, query, namespace="small", limit=100)) == 50
+        cosine = drawn(6, 50) @ query / np.linalg.norm(drawn(6, 50), axis=1)
+        order = [small[place] for place in np.argsort(-cosine)]
+        assert [one for one, _ in asked(vault, query, namespace="small", limit=5)] == order[:5]
+        own = drawn(6, 50)[10] * 9
+        assert asked(vault, own)[0][0] == small[10]
 
 
-def test_a_strangers_vectors_move_nothing() -> None:
+@pytest.mark.parametrize("opened", [6, 1000])
+def test_a_strangers_vectors_move_nothing(opened: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "PROBED", opened)
+
     def answers(*, strangers: int) -> list[list[float]]:
         with filled(1) as vault:
             remember(vault, drawn(77, strangers), "stranger") if strangers else None
