@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from vault.making import new_vault
 
 from haulout import Vault
-from haulout.index import lists, nearness, probing
+from haulout.index import lists, memories, nearness, probing, vectors
 from haulout.index.rank import WEIGHTS
+from haulout.log.record import id_bytes
 from haulout.vault import dividing, opening
 
 DIMENSIONS = 24
@@ -130,6 +131,24 @@ def test_few_open_lists_find_most_of_the_nearest(monkeypatch: pytest.MonkeyPatch
     assert sum(shared) >= 0.97 * 10 * len(queries)
 
 
+def test_no_returned_score_holds_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    with filled(3, 900) as vault:
+        vectors = drawn(21, 60)
+        vault.remember_many({"text": f"walnut {n}", "vector": v} for n, v in enumerate(vectors))
+        vault.catch_up()
+        vault.remember_many({"text": "own", "vector": v} for v in drawn(5, 300))
+        vault.rebuild()
+        monkeypatch.setattr(probing, "PROBED", 1)
+        query = drawn(22, 1)[0]
+        found = vault.recall("walnut", vector=query, explain=True, limit=60)
+        places = [int(one.memory.text.split()[1]) for one in found if "walnut" in one.memory.text]
+        assert len(places) > 50
+        cosine = vectors[places] @ query / np.linalg.norm(vectors[places], axis=1)
+        told = [one.why["meaning"] for one in found if "walnut" in one.memory.text]
+        slope, start = np.polyfit(cosine, told, 1)
+        assert np.allclose(told, slope * cosine + start, atol=0.005)
+
+
 def test_a_small_scope_or_a_filter_is_compared_one_by_one() -> None:
     with filled(2) as vault:
         few = vault.remember_many(
@@ -170,7 +189,9 @@ def test_a_strangers_vectors_move_nothing(opened: int, monkeypatch: pytest.Monke
     assert answers(strangers=700) == alone
 
 
-def test_a_text_of_several_passages_is_known_by_its_best() -> None:
+def test_a_text_of_several_passages_is_known_by_its_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     random = np.random.default_rng(1)
 
     class Passages:
@@ -192,6 +213,18 @@ def test_a_text_of_several_passages_is_known_by_its_best() -> None:
         found = vault.recall("walnuts", explain=True, limit=300)
         assert found[0].memory.id == long.id
         assert vault.check().sound
+        looked_up: list[int] = []
+
+        def noted(connection: Any, model: int, nums: list[int]) -> Any:
+            looked_up.extend(nums)
+            return vectors.vectors_of(connection, model, nums)
+
+        monkeypatch.setattr(nearness, "vectors_of", noted)
+        vault.recall("walnuts")
+        with vault._database.read() as connection:
+            place = memories.place_of(connection, 1, id_bytes(long.id))
+        assert place is not None
+        assert looked_up == [place.memory]  # every list is open, and of all others that is enough
 
 
 # --- what is new, changed and gone ---------------------------------------------------------
