@@ -242,6 +242,18 @@ def test_a_new_vector_is_found_at_once_and_an_updated_one_no_longer() -> None:
         assert asked(vault, -query)[0][0] == new.id
 
 
+def test_a_new_memory_without_a_vector_counts_as_average() -> None:
+    with filled() as vault:
+        vault.catch_up()
+        query = drawn(50, 1)[0]
+        asked(vault, query)
+        new = vault.remember("walnut", namespace="own")
+        found = vault.recall("walnut", vector=query, explain=True, limit=700)
+        assert len(found) == 601
+        assert all(np.isfinite(one.score) for one in found)
+        assert "meaning" not in next(one.why for one in found if one.memory.id == new.id)
+
+
 def test_the_erased_leave_lists_sample_and_means() -> None:
     with filled(count=800) as vault:
         vault.catch_up()

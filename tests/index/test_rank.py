@@ -133,6 +133,23 @@ def test_the_estimate_loses_no_row_that_shares_words_with_a_short_question(searc
         assert np.isclose(whole.scores[0], few.scores[0])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_very_many_rows_the_best_are_those_of_scoring_all(seed):
+    """Above 32,768 rows fewer are looked at; a common term is looked up instead of written down."""
+    random, count = np.random.default_rng(seed), 70_000
+    made = columns(count, length=random.integers(1, 40, count), linked=np.empty(0, np.int64))
+    shares = (0.6, 0.9, 0.02, 0.001)
+    rows = [np.flatnonzero(random.random(count) < share) for share in shares]
+    question = Question(
+        postings=[Postings(r, random.integers(1, 4, len(r))) for r in rows],
+        similarity=random.normal(size=count).astype(np.float32) / 10,
+    )
+    whole = rank(made, question, 20, replace(WEIGHTS, candidates=count))
+    found = rank(made, question, 20)
+    assert found.rows.tolist() == whole.rows.tolist()
+    assert found.scores.tolist() == whole.scores.tolist()
+
+
 def test_a_row_with_the_rare_word_beats_one_with_the_common_word():
     question = Question(postings=[posting(0, 1, 2, 3), posting(5)])
     assert rank(columns(10), question, 1).rows[0] == 5
