@@ -352,7 +352,7 @@ def _curves(
     if share:
         panel.set_ylim(0.9, 1.005)
         panel.axhline(0.97, color=FLOOR_COLOUR, lw=1, ls="--", label="floor")
-    elif title in {"disk", "remember"}:
+    elif title == "disk":
         panel.set_ylim(0, 1.25 * panel.dataLim.y1)
     else:
         panel.set_yscale("log", subs=[2, 5])

@@ -189,6 +189,18 @@ def test_a_strangers_vectors_move_nothing(opened: int, monkeypatch: pytest.Monke
     assert answers(strangers=700) == alone
 
 
+def test_lists_of_another_namespace_are_never_opened() -> None:
+    with filled(1) as vault:
+        remember(vault, drawn(1, 700), "stranger")
+        vault.catch_up()
+        query = drawn(1, 600)[0]
+        asked(vault, query, namespace="own")
+        held = vault._searcher._nearness[f"caller/{DIMENSIONS}"]._lists
+        own = set(np.flatnonzero(held._namespace == 1).tolist())
+        assert set(np.flatnonzero(held._open).tolist()) == own
+        assert len(own) < len(held._namespace)
+
+
 def test_a_text_of_several_passages_is_known_by_its_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
