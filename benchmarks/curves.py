@@ -356,7 +356,7 @@ def _curves(
         panel.set_ylim(0, 1.25 * panel.dataLim.y1)
     else:
         panel.set_yscale("log", subs=[2, 5])
-        panel.set_ylim(top=panel.dataLim.y1 * (30 if len(lines) > 4 else 3))
+        panel.set_ylim(top=panel.dataLim.y1 * 2 * 2 ** len(lines))  # room for the legend
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     panel.set(title=title, ylabel=unit, xlabel="memories")
     panel.set_xticks(list(sizes), [_short(size) for size in sizes])

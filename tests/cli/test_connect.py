@@ -49,8 +49,8 @@ def program(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made.chmod(0o755)
     monkeypatch.setattr(sys, "argv", [str(made)])
     monkeypatch.setenv("PATH", str(made.parent))
-    (home / "work").mkdir()
-    monkeypatch.chdir(home / "work")
+    (home / "project").mkdir()
+    monkeypatch.chdir(home / "project")
     return made
 
 
@@ -91,7 +91,7 @@ def test_a_project_has_a_file_where_the_client_reads_one(mine, home, client):
         assert (run.code, "no configuration of a project" in run.err) == (2, True)
         return
     assert run.code == 0, run.err
-    file = home / "work" / PROJECT[client]
+    file = home / "project" / PROJECT[client]
     assert str(home / "vault") in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert not (home / USER[client]).exists()
@@ -406,7 +406,7 @@ def test_a_new_file_of_the_persons_own_is_for_their_eyes(mine, home):
     finally:
         os.umask(before)
     assert stat.S_IMODE((home / ".claude.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE((home / "work" / ".mcp.json").stat().st_mode) == 0o644
+    assert stat.S_IMODE((home / "project" / ".mcp.json").stat().st_mode) == 0o644
 
 
 # --- when it cannot be ----------------------------------------------------------------------
@@ -538,7 +538,7 @@ def test_the_list_tells_which_are_here_and_which_are_connected(mine, home, progr
     assert rows["codex"][:2] == ["installed", ""]
     assert rows["vscode"][:2] == ["", ""]
     mine("connect", "vscode", "--scope", "project", "--yes")
-    assert mine("connect").rows[4][2:] == ["project", "~/work/.vscode/mcp.json"]
+    assert mine("connect").rows[4][2:] == ["project", "~/project/.vscode/mcp.json"]
     told = {one["client"]: one for one in mine("connect", "--json").json}
     assert [one["state"] for one in told["cursor"]["files"]] == ["yes", "yes"]
     assert (told["codex"]["installed"], told["codex"]["connected"]) == (True, False)

@@ -2,7 +2,7 @@
 
 Two stages. The first (``candidates``) gives every visible memory an estimate in a handful of
 vectorised passes: BM25 of its own words, that of its neighbours, the similarity of its vectors
-and what is known of it beforehand. The second (``score``) scores the best few hundred exactly. A
+and what is known of it beforehand. The second (``score``) scores the best of these exactly. A
 score is the sum of named addends, kept for every memory returned, so that ``explain`` shows the
 arithmetic that was done. Between the two the caller may look up how near the candidates are,
 where the question came with estimates of it.

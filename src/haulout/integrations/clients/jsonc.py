@@ -76,11 +76,6 @@ class Document:
     comma: int | None = None
 
     @property
-    def has_mark(self) -> bool:
-        """Whether it begins with a byte order mark."""
-        return self.text.startswith(BOM)
-
-    @property
     def plain(self) -> Any:
         """What it says, as Python values; an empty text says `{}`."""
         return {} if self.root is None else self.root.plain
