@@ -195,4 +195,5 @@ def test_an_error_tells_what_happened_and_what_to_do(error: type[haulout.Haulout
 
 
 def test_only_what_the_disk_refused_for_now_is_worth_trying_again() -> None:
-    assert {e.__name__ for e in ERRORS if e.retry} == {"StorageError", "DiskFullError"}
+    expected = {"StorageError", "DiskFullError", "StoreUnavailableError"}
+    assert {e.__name__ for e in ERRORS if e.retry} == expected

@@ -17,9 +17,16 @@
     │   ├── VaultVersionError   written by another version of the format
     │   ├── DamagedError        bytes are not what was written
     │   └── VaultClosedError    used after close, or latched after a failed fsync
-    ├── StorageError            the disk refused
+    ├── StorageError            a disk or a store refused
     │   ├── DiskFullError
-    │   └── ReadOnlyError
+    │   ├── ReadOnlyError
+    │   ├── StoreUnavailableError   a store does not answer, or is busy
+    │   ├── StoreRefusedError   a store wants a token, money or a right that this call lacks
+    │   ├── BlobMissingError    a store does not have these bytes
+    │   └── WrongBytesError     bytes are not what their name promises; the message says whose
+    ├── CodingError             slivers do not make a blob
+    │   ├── TooFewSliversError  too few of them are left
+    │   └── InconsistentBlobError   each is authentic, and together they are of no one blob
     └── ModelError              the embedding model is missing, broken or unreachable
 
 Each error answers three questions: what happened (the message), whether trying the same
@@ -135,7 +142,7 @@ class VaultClosedError(VaultError):
 
 
 class StorageError(HauloutError):
-    """The disk refused a read or a write. Nothing unacknowledged was kept."""
+    """A disk or a store refused a read or a write. Nothing unacknowledged was kept."""
 
     retry = True
 
@@ -151,6 +158,44 @@ class ReadOnlyError(StorageError):
 
     retry = False
     default_hint = "Make the folder writable, or choose another with `--vault`."
+
+
+class StoreUnavailableError(StorageError):
+    """A store does not answer, answers nonsense, or is busy."""
+
+    default_hint = "Nothing is lost; try again later, or see to the store."
+
+
+class StoreRefusedError(StorageError):
+    """A store wants a token, money or a right that this call does not have."""
+
+    retry = False
+    default_hint = "Give the store what it asks for; what waits to be sent is kept here."
+
+
+class BlobMissingError(StorageError):
+    """A store does not have these bytes (any more)."""
+
+    retry = False
+
+
+class WrongBytesError(StorageError):
+    """Bytes are not what their name or hash promises. The message says whose they are."""
+
+    retry = False
+    default_hint = "Other copies are used where there are some; replace the one that lies."
+
+
+class CodingError(HauloutError):
+    """Slivers do not make a blob."""
+
+
+class TooFewSliversError(CodingError):
+    """Too few slivers are left to make the blob again."""
+
+
+class InconsistentBlobError(CodingError):
+    """Each sliver is authentic, and together they are of no one blob: its writer lied."""
 
 
 class ModelError(HauloutError):
