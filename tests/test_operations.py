@@ -32,7 +32,7 @@ def tag(operation: Any) -> str:
 
 
 def test_each_verb_has_one_operation() -> None:
-    verbs = {name for name in vars(Vault) if not name.startswith("_")} - WITHOUT_OPERATION
+    verbs = {name for name in dir(Vault) if not name.startswith("_")} - WITHOUT_OPERATION
     assert sorted(map(tag, TYPES)) == sorted(verbs)
 
 

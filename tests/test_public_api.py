@@ -171,7 +171,7 @@ def test_a_vault_is_made_opened_or_restored() -> None:
 
 
 def test_a_vault_has_no_other_public_methods() -> None:
-    public = {name for name in vars(Vault) if not name.startswith("_")}
+    public = {name for name in dir(Vault) if not name.startswith("_")}
     makers = {"create", "open", "ephemeral", "restore"}
     assert public == {*VERBS, *makers, "update", "path", "id"}
 

@@ -13,17 +13,20 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 VAULT = Path(__file__).resolve().parent.parent / "src" / "haulout" / "vault"
-SOURCE, TARGET = VAULT / "vault.py", VAULT / "asynchronous.py"
+SOURCES = tuple(
+    VAULT / f"{name}.py" for name in ("vault", "openvault", "remembering", "recalling", "keeping")
+)
+TARGET = VAULT / "asynchronous.py"
 WIDTH = 100
 
 HEAD = '''"""`AsyncVault`: `Vault` with every verb awaited, for programs with an event loop.
 
-Made from vault.py by tools/async_vault.py: change that file, then run the program.
+Made from the modules of `Vault` by tools/async_vault.py: change those, then run the program.
 """
 
 # ruff: noqa: A002 - the words callers know
@@ -176,9 +179,9 @@ def imported(module: ast.Module) -> dict[str, tuple[str | None, bool]]:
 
 
 def public_methods(module: ast.Module) -> Iterator[ast.FunctionDef]:
-    """The public methods of `Vault`, in order."""
+    """The public methods of the one class in a module of verbs, in order."""
     for node in module.body:
-        if isinstance(node, ast.ClassDef) and node.name == "Vault":
+        if isinstance(node, ast.ClassDef):
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and not member.name.startswith("_"):
                     yield member
@@ -285,15 +288,18 @@ class Verb:
         return f"    @classmethod\n{head}\n{self.docstring}\n{body}"
 
 
-def made(source: str) -> str:
-    """The text of asynchronous.py for a text of vault.py."""
-    module = ast.parse(source)
-    lines = source.encode().split(b"\n")
-    verbs = [Verb(lines, node) for node in public_methods(module) if node.name != "close"]
-    found, imports = imported(module), Imports()
-    for verb in verbs:
-        for name in verb.names():
-            imports.take(name, found)
+def made(sources: Sequence[str]) -> str:
+    """The text of asynchronous.py for the texts of the modules that make up `Vault`."""
+    verbs: list[Verb] = []
+    imports = Imports()
+    for source in sources:
+        module = ast.parse(source)
+        lines, found = source.encode().split(b"\n"), imported(module)
+        for node in public_methods(module):
+            if node.name != "close":
+                verbs.append(verb := Verb(lines, node))
+                for name in verb.names():
+                    imports.take(name, found)
     for home, name in NEEDED:
         imports.named.setdefault(home, set()).add(name)
     threads = re.search(
@@ -306,7 +312,7 @@ def made(source: str) -> str:
 
 def main() -> int:
     """Write the file, or compare it."""
-    text = made(SOURCE.read_text("utf-8"))
+    text = made([source.read_text("utf-8") for source in SOURCES])
     if sys.argv[1:] == ["--check"]:
         return TARGET.read_text("utf-8") != text
     TARGET.write_text(text, "utf-8")

@@ -32,7 +32,7 @@ PROGRAM = ROOT / "tools" / "async_vault.py"
 MAKERS = ("create", "open", "ephemeral", "restore")
 VERBS = [
     name
-    for name, member in vars(Vault).items()
+    for name, member in inspect.getmembers(Vault)
     if not name.startswith("_") and inspect.isfunction(member) and name != "close"
 ]
 
@@ -84,17 +84,25 @@ def program() -> Any:
         yield module
 
 
+def sources(program: Any) -> list[str]:
+    return [source.read_text("utf-8") for source in program.SOURCES]
+
+
 def test_the_file_is_what_its_program_makes_of_the_vault(program: Any) -> None:
-    text = program.made(program.SOURCE.read_text("utf-8"))
+    text = program.made(sources(program))
     assert program.TARGET.read_text("utf-8") == text, "run `python tools/async_vault.py`"
 
 
 def test_control_a_change_of_the_vault_changes_the_twin(program: Any) -> None:
-    source = program.SOURCE.read_text("utf-8")
-    changed = program.made(source.replace("def stats(self)", "def stats(self, *, deep: bool)"))
+    now = sources(program)
+    changed = program.made(
+        [s.replace("def stats(self)", "def stats(self, *, deep: bool)") for s in now]
+    )
     assert "async def stats(self, *, deep: bool) -> Stats:" in changed
     assert "self._threads.run(self._vault.stats, deep=deep)" in changed
-    assert program.made(source.replace("def undo(", "def take_back(")) != program.made(source)
+    assert program.made([s.replace("def undo(", "def take_back(") for s in now]) != program.made(
+        now
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,6 +1,6 @@
 """`AsyncVault`: `Vault` with every verb awaited, for programs with an event loop.
 
-Made from vault.py by tools/async_vault.py: change that file, then run the program.
+Made from the modules of `Vault` by tools/async_vault.py: change those, then run the program.
 """
 
 # ruff: noqa: A002 - the words callers know

@@ -1,0 +1,50 @@
+"""The verbs that keep a vault: export, backup, check, rebuild, catch up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from haulout.vault import backup, export, inspection
+from haulout.vault.arguments import Progress, silent
+from haulout.vault.openvault import OpenVault
+from haulout.vault.values import BackedUp, CheckReport, Exported
+
+
+class Keeping(OpenVault):
+    """What keeps a vault well, and takes copies of it."""
+
+    def export(self, file: str | os.PathLike[str]) -> Exported:
+        """Write every memory with its history to JSON Lines, in one canonical order.
+
+        The digest depends on the memories alone: two copies of a vault give the same.
+        """
+        with self._database.read() as connection:
+            return export.write(connection, self._journal, Path(file))
+
+    def backup(self, file: str | os.PathLike[str]) -> BackedUp:
+        """Write the whole vault to one sealed file, which the recovery kit opens anywhere.
+
+        Other processes may write meanwhile; the file is of one moment.
+        """
+        return backup.write(self._parts, Path(file))
+
+    def check(self, *, progress: Progress | None = None) -> CheckReport:
+        """Verify every hash, signature, payload and view, and finish pending erasures."""
+        return inspection.check(self._parts, progress or silent)
+
+    def rebuild(self, *, vectors: bool = False, progress: Progress | None = None) -> int:
+        """Throw the index away and make it again from the log; answers stay the same.
+
+        Args:
+            vectors: throw computed vectors away too; they are then embedded again.
+            progress: called with records done and their number.
+
+        Returns:
+            how many versions were indexed.
+        """
+        return inspection.rebuild(self._parts, vectors=vectors, progress=progress or silent)
+
+    def catch_up(self, *, progress: Progress | None = None) -> int:
+        """Embed every memory that waits for its vector; return how many there were."""
+        return self._meaning.catch_up(progress)

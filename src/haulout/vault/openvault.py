@@ -1,0 +1,56 @@
+"""An open vault's parts, and how it is closed: what the verbs of all kinds stand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from haulout.index.search import Searcher
+from haulout.vault.backlog import Backlog
+from haulout.vault.meaning import Meaning
+from haulout.vault.opening import Parts
+
+if TYPE_CHECKING:
+    from haulout.index.embed import Embedder
+
+
+class OpenVault:
+    """A vault that is open: `Vault` is this with its verbs."""
+
+    def __init__(self, parts: Parts, embedder: Embedder | str = "auto") -> None:
+        """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
+        self._parts = parts
+        self._database, self._journal = parts.database, parts.journal
+        self._searcher = Searcher(parts.vault)
+        self._meaning = Meaning(parts, embedder)
+        self.backlog = Backlog()  # for programs that wrap others: writes they must not wait for
+
+    def close(self) -> None:
+        """Finish what waits and give the files back. Closing twice is fine."""
+        self.backlog.finish()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Vault {self._parts.folder or 'in memory'}>"
+
+    @property
+    def path(self) -> Path | None:
+        """The vault's folder, or None for one in memory."""
+        return self._parts.folder
+
+    @property
+    def id(self) -> str:
+        """The vault's ID: 32 hexadecimal digits, bound to the owner's root key."""
+        return self._parts.vault_id.hex()
