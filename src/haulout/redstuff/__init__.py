@@ -1,0 +1,1 @@
+"""Red Stuff (RS2): the Walrus network's code, bit for bit."""
