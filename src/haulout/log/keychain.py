@@ -81,6 +81,36 @@ def user_key_payload(
     return canonical({"user": generation, "wraps": wraps, "kit": kit})
 
 
+def device_keys(vault: bytes, payload: bytes) -> tuple[bytes, bytes]:
+    """The signing and agreement keys in a device record's payload, once it is vouched for.
+
+    Raises:
+        DamagedError: the owner's root, whose hash is the vault's ID, did not sign it.
+    """
+    try:
+        fields = cast("dict[Any, Any]", cbor2.loads(payload))
+        root, signing, agreement = fields["root"], fields["signing"], fields["agreement"]
+        statement = _DEVICE_DOMAIN + vault + signing + agreement
+        vouched = identifier(root, "vault") == vault
+        vouched = vouched and signature_is_valid(root, fields["signature"], statement)
+    except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
+        message = "A device's keys cannot be read."
+        raise DamagedError(message) from error
+    if not vouched:
+        message = "A device key is not vouched for by the owner of this vault."
+        raise DamagedError(message)
+    return signing, agreement
+
+
+def unwrap_user_key(vault: bytes, generation: int, wrap: bytes, key: AgreementKey) -> bytes:
+    """The user key of a generation, from its wrap to a device or to the kit.
+
+    Raises:
+        VaultLockedError: it is wrapped to another.
+    """
+    return key.unwrap(wrap, _user_context(vault, generation))
+
+
 class Keychain:
     """User keys by generation and namespace keys by epoch, as this device can unwrap them.
 
@@ -99,7 +129,9 @@ class Keychain:
         self._newest: dict[bytes, NamespaceKey] = {}
         self._waiting: list[bytes] = []
         self.devices: dict[bytes, tuple[bytes, bytes]] = {}
+        self.certificates: dict[bytes, bytes] = {}
         self.kit_public = b""
+        self.kit_wraps: dict[int, bytes] = {}
         self.learned = 0
 
     def learn(self, num: int, header: Header, payload: bytes) -> None:
@@ -110,7 +142,9 @@ class Keychain:
         """
         fields = cast("dict[Any, Any]", cbor2.loads(payload))
         if header.type == RecordType.DEVICE:
-            self._learn_device(fields)
+            keys = device_keys(self._vault, payload)
+            device = identifier(keys[0], "device")
+            self.devices[device], self.certificates[device] = keys, payload
         elif "user" in fields:
             self._learn_user_key(fields)
         elif fields["generation"] in self._users:
@@ -119,22 +153,14 @@ class Keychain:
             self._waiting.append(payload)
         self.learned = max(self.learned, num)
 
-    def _learn_device(self, fields: dict[Any, Any]) -> None:
-        root, signing, agreement = fields["root"], fields["signing"], fields["agreement"]
-        statement = _DEVICE_DOMAIN + self._vault + signing + agreement
-        vouched = identifier(root, "vault") == self._vault
-        if not vouched or not signature_is_valid(root, fields["signature"], statement):
-            message = "A device key is not vouched for by the owner of this vault."
-            raise DamagedError(message)
-        self.devices[identifier(signing, "device")] = (signing, agreement)
-
     def _learn_user_key(self, fields: dict[Any, Any]) -> None:
         generation = fields["user"]
         self.kit_public = fields["kit"]
+        self.kit_wraps.setdefault(generation, fields["wraps"][_KIT])
         wrapped = fields["wraps"].get(self._wrap_name)
         if wrapped is None:
             return
-        secret = self._agreement.unwrap(wrapped, _user_context(self._vault, generation))
+        secret = unwrap_user_key(self._vault, generation, wrapped, self._agreement)
         self._users[generation] = SymmetricKey(secret)
         waiting, self._waiting = self._waiting, []
         for payload in waiting:
