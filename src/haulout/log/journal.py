@@ -280,6 +280,23 @@ class Journal:
             raise DamagedError(message)
         return key
 
+    def record_key(self, connection: Transaction, stored: Stored) -> bytes:
+        """The key that seals a record's payload.
+
+        Raises:
+            ErasedError: it was destroyed; DamagedError: its wrap is not what was written.
+        """
+        header = stored.header
+        row = connection.execute(
+            "SELECT wrap FROM record_key WHERE num = ?", (stored.num,)
+        ).fetchone()
+        if row is None or stored.payload is None:
+            message = f"Record {id_text(header.id)} was erased."
+            raise ErasedError(message)
+        namespace = self.namespace_key(connection, header.namespace, header.epoch)
+        bound = record_context(self.vault_id, header.namespace, header.epoch, header.id)
+        return namespace.key.unwrap(row[0], bound)
+
     def open_payload(self, connection: Transaction, stored: Stored) -> bytes:
         """The payload of a record, unsealed.
 
@@ -289,15 +306,9 @@ class Journal:
         header = stored.header
         if header.namespace == NO_NAMESPACE:
             return stored.payload or b""
-        row = connection.execute(
-            "SELECT wrap FROM record_key WHERE num = ?", (stored.num,)
-        ).fetchone()
-        if row is None or stored.payload is None:
-            message = f"Record {id_text(header.id)} was erased."
-            raise ErasedError(message)
-        namespace = self.namespace_key(connection, header.namespace, header.epoch)
-        bound = record_context(self.vault_id, header.namespace, header.epoch, header.id)
+        record_key = self.record_key(connection, stored)
         context = EnvelopeContext(
             self.vault_id, header.namespace, header.epoch, header.id, header.type, header.device
         )
-        return open_envelope(namespace.key.unwrap(row[0], bound), stored.payload, context)
+        assert stored.payload is not None, "record_key refuses a record without one"
+        return open_envelope(record_key, stored.payload, context)

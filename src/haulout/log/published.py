@@ -1,0 +1,232 @@
+"""What is published of a lane, store by store: the tables, and the values in them.
+
+A publication is written down whole before its first byte leaves (`intend`), carried out, and
+noted as done (`done`). Between the two a crash leaves an intent that the next sync carries on:
+the same packs under the same blob IDs, which a store that has them already does not take twice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from haulout.database.transaction import Transaction
+from haulout.log.head import Ref, Run
+
+PUBLISHED_TABLES = """
+CREATE TABLE store (
+    store INTEGER PRIMARY KEY,
+    vault INTEGER NOT NULL,
+    kind TEXT NOT NULL,                -- volumes or walrus
+    settings TEXT NOT NULL,            -- JSON: a volume layout, or a network's URLs; no secret
+    state BLOB NOT NULL,               -- MessagePack: Published
+    intent BLOB                        -- MessagePack: Intent; NULL where nothing is under way
+);
+CREATE TABLE remote_blob (
+    store INTEGER NOT NULL,
+    blob BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
+    lasting INTEGER NOT NULL,          -- 1: segments, vectors, chunks; 0: keys, maps, heads
+    there INTEGER NOT NULL,            -- 0: intended; 1: the store has confirmed it
+    until INTEGER,                     -- first epoch without it; NULL: while the store stands
+    PRIMARY KEY (store, blob)
+) WITHOUT ROWID;
+CREATE TABLE remote_chunk (
+    store INTEGER NOT NULL,
+    chunk BLOB NOT NULL,               -- an attachment chunk's ID
+    blob BLOB NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (store, chunk)
+) WITHOUT ROWID;
+"""
+"""The fourth step of the schema."""
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What one store holds, as its newest head says.
+
+    Attributes:
+        number: the head's number; 0 before the first.
+        head: the head's bytes as stored; empty before the first.
+        place: where a head stands that has no name, as on Walrus.
+        through: the number of the newest record that is published.
+        runs: every run with the numbers of its first and last record and its segment's size.
+        chunks: the maps of attachment chunks.
+        at: when, microseconds.
+    """
+
+    number: int = 0
+    head: bytes = b""
+    place: Ref | None = None
+    through: int = 0
+    runs: tuple[PublishedRun, ...] = ()
+    chunks: tuple[Ref, ...] = ()
+    at: int = 0
+
+
+class PublishedRun(NamedTuple):
+    """A run, and which records of this copy it is made of.
+
+    Attributes:
+        first, last: numbers of its first and last record; it holds all between them.
+        run: what the head says of it.
+        erased: how many of its records had been erased when it was written.
+        models: the models whose vectors are with it.
+    """
+
+    first: int
+    last: int
+    run: Run
+    erased: int
+    models: tuple[str, ...]
+
+
+class Pack(NamedTuple):
+    """One blob of a publication; its bytes wait in the vault's outbox under its ID.
+
+    Attributes:
+        blob: its 32-byte blob ID; ``bytes``: its size.
+        lasting: whether what it holds lives as long as the vault.
+    """
+
+    blob: bytes
+    bytes: int
+    lasting: bool
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A publication that is under way.
+
+    Attributes:
+        packs: its blobs, in the order in which they are sent.
+        after: what is published once its head stands.
+    """
+
+    packs: tuple[Pack, ...]
+    after: Published
+
+
+class StoreRow(NamedTuple):
+    """A store of the vault, as it is kept in the database."""
+
+    number: int
+    kind: str
+    settings: str
+    state: Published
+    intent: Intent | None
+
+
+def stores(connection: Transaction, vault: int) -> list[StoreRow]:
+    """The stores of a vault, in the order they were added."""
+    rows = connection.execute(
+        "SELECT store, kind, settings, state, intent FROM store WHERE vault = ? ORDER BY store",
+        (vault,),
+    ).fetchall()
+    return [
+        StoreRow(
+            number,
+            kind,
+            settings,
+            msgspec.msgpack.decode(state, type=Published),
+            None if intent is None else msgspec.msgpack.decode(intent, type=Intent),
+        )
+        for number, kind, settings, state, intent in rows
+    ]
+
+
+def add_store(
+    connection: Transaction, vault: int, kind: str, settings: str, state: Published
+) -> int:
+    """Add a store; return its number."""
+    connection.execute(
+        "INSERT INTO store (vault, kind, settings, state) VALUES (?, ?, ?, ?)",
+        (vault, kind, settings, msgspec.msgpack.encode(state)),
+    )
+    return connection.last_insert_rowid()
+
+
+def change_settings(connection: Transaction, store: int, settings: str) -> None:
+    """Say anew where a store's bytes are."""
+    connection.execute("UPDATE store SET settings = ? WHERE store = ?", (settings, store))
+
+
+def remove_store(connection: Transaction, store: int) -> None:
+    """Forget a store and all that is known of it; its bytes stay where they are."""
+    for table in ("store", "remote_blob", "remote_chunk"):
+        connection.execute(f"DELETE FROM {table} WHERE store = ?", (store,))
+
+
+def intend(connection: Transaction, store: int, intent: Intent) -> None:
+    """Write a publication down before its first byte is sent."""
+    connection.execute(
+        "UPDATE store SET intent = ? WHERE store = ?", (msgspec.msgpack.encode(intent), store)
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO remote_blob VALUES (?, ?, ?, ?, 0, NULL)",
+        [(store, pack.blob, pack.bytes, int(pack.lasting)) for pack in intent.packs],
+    )
+
+
+def confirmed(connection: Transaction, store: int, blob: bytes, until: int | None) -> None:
+    """Note that a store has a blob, and until which epoch."""
+    connection.execute(
+        "UPDATE remote_blob SET there = 1, until = ? WHERE store = ? AND blob = ?",
+        (until, store, blob),
+    )
+
+
+def done(connection: Transaction, store: int, state: Published) -> None:
+    """Note that a publication's head stands."""
+    connection.execute(
+        "UPDATE store SET state = ?, intent = NULL WHERE store = ?",
+        (msgspec.msgpack.encode(state), store),
+    )
+
+
+class RemoteBlob(NamedTuple):
+    """A blob that a store has, or was to have."""
+
+    blob: bytes
+    bytes: int
+    lasting: bool
+    there: bool
+    until: int | None
+
+
+def blobs(connection: Transaction, store: int) -> list[RemoteBlob]:
+    """Every blob that was sent to a store and not removed since."""
+    rows = connection.execute(
+        "SELECT blob, bytes, lasting, there, until FROM remote_blob WHERE store = ?", (store,)
+    ).fetchall()
+    return [RemoteBlob(a, b, bool(c), bool(d), e) for a, b, c, d, e in rows]
+
+
+def forget_blob(connection: Transaction, store: int, blob: bytes) -> None:
+    """Note that a blob is no longer in a store, or no longer ours to care for."""
+    connection.execute("DELETE FROM remote_blob WHERE store = ? AND blob = ?", (store, blob))
+
+
+# ---------------------------------------------------------------------- attachment chunks
+
+
+def note_chunk(connection: Transaction, store: int, chunk: bytes, ref: Ref) -> None:
+    """Note where a chunk stands in a store."""
+    connection.execute(
+        "INSERT OR REPLACE INTO remote_chunk VALUES (?, ?, ?, ?, ?, ?)", (store, chunk, *ref)
+    )
+
+
+def chunk_places(connection: Transaction, store: int) -> dict[bytes, Ref]:
+    """Where each chunk stands in a store."""
+    rows = connection.execute(
+        "SELECT chunk, blob, offset, length, digest FROM remote_chunk WHERE store = ?", (store,)
+    ).fetchall()
+    return {chunk: Ref(*place) for chunk, *place in rows}
+
+
+def forget_chunk(connection: Transaction, store: int, chunk: bytes) -> None:
+    """Note that a chunk is published no more."""
+    connection.execute("DELETE FROM remote_chunk WHERE store = ? AND chunk = ?", (store, chunk))
