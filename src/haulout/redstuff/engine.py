@@ -1,0 +1,47 @@
+"""What the heavy arithmetic is asked for, whoever does it.
+
+Two engines answer: `plain`, with NumPy and hashlib, and `compiled`, with numba where that is
+installed. They give the same bytes; `acceleration` chooses between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from haulout.redstuff.field import Logs, Words
+from haulout.redstuff.layout import Bytes
+from haulout.redstuff.reedsolomon import Code
+
+
+class Engine(Protocol):
+    """Arithmetic on many symbols at once. Arrays are contiguous."""
+
+    @property
+    def name(self) -> str:
+        """What it is called: numpy, or numba."""
+        ...
+
+    def recoveries(self, code: Code, originals: Words, used: int) -> Words:
+        """As `reedsolomon.recoveries`."""
+        ...
+
+    def restored(
+        self, code: Code, known: Sequence[int], words: Words, missing: Sequence[int], locator: Logs
+    ) -> Words:
+        """As `reedsolomon.restored`."""
+        ...
+
+    def leaves(self, symbols: Bytes) -> Bytes:
+        """The Merkle leaves of symbols: (…, z) bytes give (…, 32)."""
+        ...
+
+    def folded(self, nodes: Bytes, up: int) -> Bytes:
+        """The nodes of trees some levels further up.
+
+        Args:
+            nodes: (trees, nodes of one level, 32).
+            up: how many levels. An odd level gets its zero sibling, one of a single node too,
+                as it is then the end of a level that is longer than what stands here.
+        """
+        ...

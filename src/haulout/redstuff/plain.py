@@ -1,0 +1,60 @@
+"""The engine that needs NumPy and hashlib alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from haulout.redstuff import merkle, reedsolomon
+from haulout.redstuff.field import ORDER, Logs, Words
+from haulout.redstuff.layout import Bytes
+from haulout.redstuff.parameters import DIGEST_SIZE
+from haulout.redstuff.reedsolomon import Code
+
+_SHORTEST: Final = 2
+_WORTH_A_TABLE: Final = 40_000
+"""Leaves in one call from which a table of all 65,536 symbols of two bytes pays at once."""
+
+
+@cache
+def _leaves_of_two_bytes() -> Bytes:
+    symbols = np.arange(ORDER, dtype="<u2").tobytes()
+    found = np.frombuffer(b"".join(merkle.leaves(symbols, _SHORTEST)), np.uint8)
+    return found.reshape(ORDER, DIGEST_SIZE)
+
+
+class PlainEngine:
+    """NumPy for the code, hashlib for the trees."""
+
+    name = "numpy"
+
+    def recoveries(self, code: Code, originals: Words, used: int) -> Words:
+        """As `reedsolomon.recoveries`."""
+        return reedsolomon.recoveries(code, originals, used)
+
+    def restored(
+        self, code: Code, known: Sequence[int], words: Words, missing: Sequence[int], locator: Logs
+    ) -> Words:
+        """As `reedsolomon.restored`."""
+        return reedsolomon.restored(code, known, words, missing, locator)
+
+    def leaves(self, symbols: Bytes) -> Bytes:
+        """The Merkle leaves of symbols: (…, z) bytes give (…, 32)."""
+        *shape, size = symbols.shape
+        if size == _SHORTEST and symbols.size >= _WORTH_A_TABLE * _SHORTEST:
+            return _leaves_of_two_bytes().take(symbols.view("<u2")[..., 0], axis=0)
+        joined = b"".join(merkle.leaves(symbols.tobytes(), size))
+        return np.frombuffer(joined, np.uint8).reshape(*shape, DIGEST_SIZE)
+
+    def folded(self, nodes: Bytes, up: int) -> Bytes:
+        """As `Engine.folded`."""
+        trees = len(nodes)
+        for _ in range(up):
+            if nodes.shape[1] % 2:
+                nodes = np.concatenate([nodes, np.zeros((trees, 1, DIGEST_SIZE), np.uint8)], axis=1)
+            joined = b"".join(merkle.parents(nodes.tobytes()))
+            nodes = np.frombuffer(joined, np.uint8).reshape(trees, -1, DIGEST_SIZE)
+        return nodes
