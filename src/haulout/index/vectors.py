@@ -60,6 +60,22 @@ def add(
     )
 
 
+def add_codes(
+    connection: Transaction, vault: int, model: int, num: int, parts: Iterable[bytes]
+) -> None:
+    """Keep a version's vectors as another copy of the vault quantised them, and unqueue it."""
+    connection.execute("DELETE FROM embed_queue WHERE num = ?", (num,))
+    connection.executemany(
+        "INSERT INTO vector (vault, model, num, part, codes) VALUES (?, ?, ?, ?, ?)",
+        [(vault, model, num, part, codes) for part, codes in enumerate(parts)],
+    )
+
+
+def choose_model(connection: Transaction, vault: int, model_name: str) -> None:
+    """Note which model the vectors are of, where none is noted."""
+    connection.execute("INSERT OR IGNORE INTO setting VALUES (?, 'model', ?)", (vault, model_name))
+
+
 def remove(connection: Transaction, num: int) -> None:
     """Drop a version's vectors of every model, and its place in the queue."""
     connection.execute("DELETE FROM vector WHERE num = ?", (num,))

@@ -69,7 +69,7 @@ class Journal:
     ) -> None:
         self.vault, self.vault_id, self._lane = vault, vault_id, lane
         self._device, self.keychain = device, keychain
-        self.now, self._entropy = now, entropy
+        self.now, self.entropy = now, entropy
         self._last_id, self._last_tip = b"", EMPTY
 
     # ------------------------------------------------------------------ writing
@@ -114,10 +114,10 @@ class Journal:
             operation: MAC of the caller's operation ID, or empty.
         """
         tip, newest = self._ends(connection)
-        record_id = self._entropy(16)
+        record_id = self.entropy(16)
         namespace_id, epoch, record_key = NO_NAMESPACE, 0, None
         if namespace is not None:
-            namespace_id, epoch, record_key = namespace.id, namespace.epoch, self._entropy(32)
+            namespace_id, epoch, record_key = namespace.id, namespace.epoch, self.entropy(32)
             context = EnvelopeContext(
                 self.vault_id, namespace_id, epoch, record_id, record_type, self._device.id
             )
@@ -157,7 +157,7 @@ class Journal:
         num = connection.last_insert_rowid()
         if namespace is not None and record_key is not None:
             bound = record_context(self.vault_id, namespace.id, namespace.epoch, record_id)
-            wrap = namespace.key.wrap(record_key, bound, self._entropy)
+            wrap = namespace.key.wrap(record_key, bound, self.entropy)
             connection.execute("INSERT INTO record_key VALUES (?, ?, ?)", (num, self.vault, wrap))
         if operation:
             connection.execute(
@@ -172,7 +172,7 @@ class Journal:
         ).fetchone()
         if row is not None:
             return row[0], self._newest_key(connection, row[1])
-        payload = self.keychain.new_namespace_payload(name, self._entropy)
+        payload = self.keychain.new_namespace_payload(name, self.entropy)
         self.append(connection, RecordType.KEY_EPOCH, payload)
         key = self.keychain.read_namespace_key(payload)
         connection.execute(

@@ -219,6 +219,10 @@ class Keychain:
         """The key of one epoch of one namespace, or None where it was not learned."""
         return self._namespaces.get((namespace, epoch))
 
+    def namespaces(self) -> list[NamespaceKey]:
+        """The newest key of every namespace that was learned, in the order they came."""
+        return list(self._newest.values())
+
     def new_namespace_payload(self, name: str, entropy: Entropy) -> bytes:
         """The payload of a key-epoch record that brings a new namespace in."""
         namespace, key, generation = entropy(16), entropy(32), self.generation

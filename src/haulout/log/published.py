@@ -7,6 +7,7 @@ the same packs under the same blob IDs, which a store that has them already does
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -56,6 +57,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         runs: every run with the numbers of its first and last record and its segment's size.
         chunks: the maps of attachment chunks.
         at: when, microseconds.
+        replaces: names of other devices' heads that this copy was restored from, and takes over.
     """
 
     number: int = 0
@@ -65,6 +67,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     runs: tuple[PublishedRun, ...] = ()
     chunks: tuple[Ref, ...] = ()
     at: int = 0
+    replaces: tuple[str, ...] = ()
 
 
 class PublishedRun(NamedTuple):
@@ -202,6 +205,14 @@ def blobs(connection: Transaction, store: int) -> list[RemoteBlob]:
         "SELECT blob, bytes, lasting, there, until FROM remote_blob WHERE store = ?", (store,)
     ).fetchall()
     return [RemoteBlob(a, b, bool(c), bool(d), e) for a, b, c, d, e in rows]
+
+
+def inherit(connection: Transaction, store: int, found: Iterable[bytes]) -> None:
+    """Take over blobs that another device published, to care for them from here on."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO remote_blob VALUES (?, ?, 0, 1, 1, NULL)",
+        [(store, blob) for blob in found],
+    )
 
 
 def forget_blob(connection: Transaction, store: int, blob: bytes) -> None:

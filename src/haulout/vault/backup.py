@@ -129,7 +129,7 @@ def restore(
     database = opening.open_database(folder, device, world, create=False)
     parts = opening.assemble(folder, vault_id, device, database, world)
     try:
-        database.write(lambda connection: _enrol(connection, parts, kit))
+        database.write(lambda connection: enrol(connection, parts, kit))
         opening.write_mark(folder, vault_id)
     except BaseException:
         database.close()
@@ -178,7 +178,7 @@ def _rekey(source: Path, key: bytes, target: Path, new_key: bytes, name: str) ->
         os.close(handle)
 
 
-def _enrol(connection: Transaction, parts: Parts, kit: RecoveryKit) -> None:
+def enrol(connection: Transaction, parts: Parts, kit: RecoveryKit) -> None:
     """Write the new device's first records: its key, vouched for, and the user keys for it."""
     keys = Keychain(parts.vault_id, None, kit.recovery)
     for stored in _key_records(connection, parts):

@@ -145,10 +145,17 @@ def _fold(
                 memories.erase(target, vault, memory, stored.num)
 
 
-def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
+def rebuild(
+    parts: Parts, *, vectors: bool, progress: Report, problems: list[str] | None = None
+) -> int:
     """Empty the index and fold the whole log into it again, in one transaction.
 
     The lists of near vectors follow: until they stand again, recalls compare every vector.
+
+    Args:
+        parts: the vault; ``vectors``: throw computed vectors away too; ``progress``: as named.
+        problems: takes what cannot be folded, in words, where a part of the log is known to be
+            lost; without it such a record is an error and the index stays as it was.
     """
 
     def job(connection: Transaction) -> int:
@@ -156,9 +163,11 @@ def rebuild(parts: Parts, *, vectors: bool, progress: Report) -> int:
         lists.abandon(connection, parts.vault)
         _empty(connection, parts, drop_vectors=vectors)
         for _, problem in _replay(connection, connection, parts.journal, progress):
-            if problem:
+            if problem and problems is None:
                 message = f"{DATABASE}, {problem}"
                 raise DamagedError(message)
+            if problem and problems is not None:
+                problems.append(problem)
         _restore_erased(connection, parts.vault)
         lexical.note_analyzer(connection, parts.vault)
         for row in connection.execute("SELECT namespace FROM namespace").fetchall():

@@ -42,6 +42,7 @@ from haulout.index.lexical import note_analyzer
 from haulout.index.schema import INDEX_TABLES, LIST_TABLES
 from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
+from haulout.log.published import PUBLISHED_TABLES
 from haulout.log.record import Lane, RecordType
 from haulout.log.schema import LOG_TABLES, NEWEST_RECORD
 from haulout.storage.durable import make_folder, storage_error, write_file
@@ -51,7 +52,7 @@ DATABASE = "memory.db"
 KEYFILE = "device.key"
 MARK = "vault.json"
 UNFINISHED = ".unfinished"
-SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES)
+SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES, PUBLISHED_TABLES)
 _MARK_HINT = "Restore a backup, or write it again: it holds the format and the vault's ID."
 _CLOUD_FOLDERS = (
     "dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents",

@@ -1,0 +1,341 @@
+"""Restoring: a vault made again from its stores and the 24 words (docs/spec/head.md).
+
+    find the newest head that the owner's root vouches for
+    records of every run, verified against chain and signature      restored + failed = total
+    this machine enrolled as a device
+    the index folded anew; computed vectors taken from their sections
+    the mark that makes the folder a vault
+
+A run that cannot be read is named and counted, and the rest is restored all the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from haulout.crypto.keys import DeviceKeys
+from haulout.crypto.kit import RecoveryKit
+from haulout.crypto.section import Kind, open_section
+from haulout.database.transaction import Transaction
+from haulout.errors import (
+    CodingError,
+    DamagedError,
+    NotFoundError,
+    StorageError,
+    VaultError,
+    VaultExistsError,
+)
+from haulout.index import vectors
+from haulout.index.lexical import note_analyzer
+from haulout.log import chain, published
+from haulout.log.head import Head, Ref, Run, kit_secrets, open_head
+from haulout.log.keychain import Keychain
+from haulout.log.published import Published, PublishedRun
+from haulout.log.record import NO_NAMESPACE, RecordType, id_text
+from haulout.log.segment import Carried, decode_keys, decode_segment, decode_vectors, open_codes
+from haulout.storage.durable import make_folder
+from haulout.vault import backup, inspection, opening
+from haulout.vault.opening import Parts, World
+from haulout.vault.stores import HeadFound, Store
+
+Report = Callable[[int, int | None], None]
+
+_READING = (StorageError, CodingError, VaultError)
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore brought back.
+
+    Attributes:
+        records: entries of the log that are here; failed: those that are not; together they
+            are all that the head names.
+        chunks: pieces of attachments that are here; failed_chunks: those that are not.
+        vectors: computed vectors taken over instead of embedding again.
+        head: the head's number; published_at: when it was published, microseconds since 1970.
+        failures: each part that could not be read, by name, with the reason.
+        ignored: heads that were found and not used, with the reason.
+    """
+
+    records: int
+    failed: int
+    chunks: int
+    failed_chunks: int
+    vectors: int
+    head: int
+    published_at: int
+    failures: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is here."""
+        return not self.failures
+
+
+class Found(NamedTuple):
+    """The head to restore from, the store it is in, and the keys that open what it names."""
+
+    head: Head
+    copy: HeadFound
+    store: Store
+    secrets: dict[int, bytes]
+
+
+def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple[str, ...]]:
+    """The newest head that this kit's owner signed, and why other copies were not used.
+
+    Raises:
+        NotFoundError: the stores hold none; StoreUnavailableError: no store can be reached.
+    """
+    usable: list[Found] = []
+    ignored: list[str] = []
+    failures: list[StorageError] = []
+    for store in stores:
+        try:
+            copies = store.heads()
+        except StorageError as error:
+            failures.append(error)
+            ignored.append(f"{store.name}: {error.message}")
+            continue
+        for copy in copies:
+            try:
+                secrets = kit_secrets(copy.data, kit.vault_id, kit.recovery)
+                head = open_head(copy.data, kit.vault_id, secrets)
+                usable.append(Found(head, copy, store, secrets))
+            except VaultError as error:
+                ignored.append(f"{copy.source}: {error.message}")
+    if not usable:
+        if failures:
+            raise failures[0]
+        message = "No head of this kit's vault is in these stores."
+        hint = "See that the 24 words and the locator are of the same vault."
+        raise NotFoundError(message, hint=hint)
+    chosen = max(usable, key=lambda found: (found.head.clock, found.head.number))
+    ignored += [
+        f"{other.copy.source}: an older head ({other.head.number})"
+        for other in usable
+        if other.head.number < chosen.head.number and other.head.device == chosen.head.device
+    ]
+    return chosen, tuple(dict.fromkeys(ignored))
+
+
+def restore(
+    stores: Sequence[Store],
+    folder: Path,
+    *,
+    kit: RecoveryKit,
+    passphrase: str | None,
+    world: World,
+    report: Report,
+) -> tuple[Parts, Restored]:
+    """Make a vault in ``folder`` from its stores, with this machine as a new device.
+
+    Raises:
+        VaultExistsError: one stands there; NotFoundError: the stores hold no head of it;
+        StorageError: no store can be reached, or this disk refused.
+    """
+    if opening.exists(folder):
+        message = f"There is a vault in {folder} already."
+        raise VaultExistsError(message)
+    found, ignored = newest_head(stores, kit)
+    make_folder(folder)
+    opening.warn_if_synced(folder)
+    opening.begin(folder)
+    device = DeviceKeys(world.entropy(32))
+    opening.write_keyfile(folder, device, kit.vault_id, passphrase, world.entropy)
+    database = opening.open_database(folder, device, world, create=True)
+    parts = opening.assemble(folder, kit.vault_id, device, database, world)
+    try:
+        restored = _Restoring(parts, found, kit).run(stores, ignored, report)
+        opening.write_mark(folder, kit.vault_id)
+    except BaseException:
+        database.close()
+        raise
+    return parts, restored
+
+
+class _Restoring:
+    """One restore under way."""
+
+    def __init__(self, parts: Parts, found: Found, kit: RecoveryKit) -> None:
+        self._parts, self._found, self._kit = parts, found, kit
+        self._keys = Keychain(parts.vault_id, None, kit.recovery)
+        self._tips: defaultdict[bytes, chain.Tip] = defaultdict(lambda: chain.EMPTY)
+        self._failures: list[str] = []
+        self._runs: list[PublishedRun] = []
+        self._failed = self._records = 0
+
+    def run(self, stores: Sequence[Store], ignored: tuple[str, ...], report: Report) -> Restored:
+        head, database = self._found.head, self._parts.database
+        database.write(self._begin)
+        total = head.records
+        for number, run in enumerate(head.runs, 1):
+            self._take_run(f"run {number} of {len(head.runs)}", run)
+            report(self._records + self._failed, total)
+        database.write(lambda connection: backup.enrol(connection, self._parts, self._kit))
+        problems: list[str] = []
+        inspection.rebuild(
+            self._parts, vectors=False, progress=lambda _done, _total: None, problems=problems
+        )
+        self._failures += problems
+        taken = sum(self._take_vectors(run) for run in self._runs)
+        database.write(lambda connection: self._note_stores(connection, stores))
+        return Restored(
+            records=self._records,
+            failed=self._failed,
+            chunks=0,
+            failed_chunks=0,
+            vectors=taken,
+            head=head.number,
+            published_at=head.clock,
+            failures=tuple(self._failures),
+            ignored=ignored,
+        )
+
+    def _begin(self, connection: Transaction) -> None:
+        vault = self._parts.vault
+        connection.execute("INSERT INTO vault VALUES (?, ?)", (vault, self._parts.vault_id))
+        note_analyzer(connection, vault)
+
+    # ------------------------------------------------------------------ records
+
+    def _section(self, kind: Kind, ref: Ref) -> bytes:
+        if not ref.blob:
+            ref = ref._replace(blob=self._found.copy.blob)
+        data = self._found.store.get(ref)
+        return open_section(self._found.secrets, kind, self._parts.vault_id, data)
+
+    def _take_run(self, name: str, run: Run) -> None:
+        try:
+            content = self._section(Kind.SEGMENT, run.segment)
+            records = decode_segment(content, self._parts.vault_id)
+            if len(records) != run.records:
+                message = f"it holds {len(records)} records instead of {run.records}"
+                raise DamagedError(message)
+            wraps = {} if run.keys is None else decode_keys(self._section(Kind.KEYS, run.keys))
+            first, last, dead = self._parts.database.write(
+                lambda connection: self._insert(connection, records, wraps)
+            )
+        except _READING as error:
+            self._failed += run.records
+            self._failures.append(f"{name} ({run.records} records): {error.message}")
+            return
+        self._records += run.records
+        self._runs.append(PublishedRun(first, last, run, dead, ()))
+
+    def _insert(
+        self, connection: Transaction, records: Sequence[Carried], wraps: dict[bytes, bytes]
+    ) -> tuple[int, int, int]:
+        """Insert a run's records, all or none: its first number, its last, how many are erased."""
+        tips, dead, first, num = dict(self._tips), 0, 0, 0
+        for carried in records:
+            header = carried.header
+            sealed = header.namespace != NO_NAMESPACE
+            wrap = wraps.get(header.id)
+            payload = carried.payload if wrap is not None or not sealed else None
+            tip = tips.get(header.device, chain.EMPTY)
+            _, tips[header.device] = chain.follow(tip, carried.header_bytes, carried.payload)
+            connection.execute(
+                "INSERT INTO record (vault, device, sequence, id, type, clock, header, signature,"
+                " payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self._parts.vault, header.device, header.sequence, header.id, header.type,
+                    header.clock, carried.header_bytes, carried.signature, payload,
+                ),
+            )  # fmt: skip
+            num = connection.last_insert_rowid()
+            first = first or num
+            dead += payload is None
+            if wrap is not None and payload is not None:
+                connection.execute(
+                    "INSERT INTO record_key (num, vault, wrap) VALUES (?, ?, ?)",
+                    (num, self._parts.vault, wrap),
+                )
+            self._learn(connection, num, carried)
+            self._require_signature(carried)
+        self._tips.update(tips)
+        return first, num, dead
+
+    def _learn(self, connection: Transaction, num: int, carried: Carried) -> None:
+        """Learn a device or a key, and give a new namespace its number."""
+        header = carried.header
+        if header.type not in {RecordType.DEVICE, RecordType.KEY_EPOCH}:
+            return
+        self._keys.learn(num, header, carried.payload or b"")
+        for key in self._keys.namespaces():
+            connection.execute(
+                "INSERT OR IGNORE INTO namespace (vault, id, name) VALUES (?, ?, ?)",
+                (self._parts.vault, key.id, key.name),
+            )
+
+    def _require_signature(self, carried: Carried) -> None:
+        keys = self._keys.devices.get(carried.header.device)
+        public = keys[0] if keys else b""
+        if not chain.signature_matches(carried.header_bytes, carried.signature, public):
+            message = f"Record {id_text(carried.header.id)} is not signed by its device."
+            raise DamagedError(message)
+
+    # ------------------------------------------------------------------ vectors
+
+    def _take_vectors(self, run: PublishedRun) -> int:
+        """Take over a run's computed vectors; what cannot be read is embedded again."""
+        taken, models = 0, list[str]()
+        for ref in run.run.vectors:
+            try:
+                model, sealed = decode_vectors(self._section(Kind.VECTORS, ref))
+            except _READING:
+                continue
+            models.append(model)
+            taken += self._parts.database.write(
+                lambda connection, model=model, sealed=sealed: self._insert_vectors(
+                    connection, model, sealed
+                )
+            )
+        if len(models) == len(run.run.vectors):
+            self._runs[self._runs.index(run)] = run._replace(models=tuple(models))
+        return taken
+
+    def _insert_vectors(
+        self, connection: Transaction, model: str, sealed: dict[bytes, bytes]
+    ) -> int:
+        journal, taken = self._parts.journal, 0
+        number = vectors.model_number(connection, self._parts.vault, model)
+        vectors.choose_model(connection, self._parts.vault, model)
+        for record_id, box in sealed.items():
+            num = journal.find(connection, record_id)
+            waits = connection.execute("SELECT 1 FROM embed_queue WHERE num = ?", (num,)).fetchone()
+            if num is None or not waits:
+                continue
+            key = journal.record_key(connection, journal.stored(connection, num))
+            parts = open_codes(key, record_id, model, box)
+            vectors.add_codes(connection, self._parts.vault, number, num, parts)
+            taken += 1
+        return taken
+
+    # ------------------------------------------------------------------ going on
+
+    def _note_stores(self, connection: Transaction, stores: Sequence[Store]) -> None:
+        """Go on publishing where the head stands; what could not be read is published anew."""
+        head, copy = self._found.head, self._found.copy
+        whole = not self._failed and all(
+            len(run.models) == len(run.run.vectors) for run in self._runs
+        )
+        for store in stores:
+            state = Published()
+            if whole and store is self._found.store:
+                state = Published(
+                    through=self._runs[-1].last if self._runs else 0,
+                    runs=tuple(self._runs),
+                    chunks=head.chunks,
+                    replaces=(copy.name,) if copy.name else (),
+                )
+            number = published.add_store(
+                connection, self._parts.vault, store.kind, store.settings(), state
+            )
+            if state.runs:
+                published.inherit(connection, number, head.blobs())
