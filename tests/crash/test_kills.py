@@ -9,6 +9,6 @@ def test_after_sigkill_at_random_moments_everything_told_stands_once() -> None:
 
 
 def test_after_sigkill_at_a_write_call_everything_told_stands_once() -> None:
-    verdict = kills.kill_at(list(range(1, 224, 12)))
+    verdict = kills.kill_at(list(range(1, 300, 14)))
     verdict.require()
     assert verdict.told > 10
