@@ -5,9 +5,9 @@ r"""Sections: everything that leaves the disk, sealed and padded (docs/spec/pack
     AAD     = "haulout/1/section\0" || version || generation || salt || vault || kind (u8)
     body    = u32 length || content || zeros
 
-Whoever stores a section sees its generation and a size that few others share a secret with:
-sizes are those of Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
-Communication with PURBs", 2019), at most 12 % above the content's.
+Whoever stores a section sees its version, its generation and its size, which is one of few: sizes
+are those of Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and
+Communication with PURBs", 2019), from 256 bytes on and less than 6.25 % above what they pad.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from enum import IntEnum
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from haulout.crypto.keys import Entropy, derive
+from haulout.crypto.keys import ID_BYTES, Entropy, derive
 from haulout.errors import DamagedError, LimitError, VaultLockedError, VaultVersionError
 
 SECTION_VERSION = 1
@@ -26,6 +26,8 @@ SALT_BYTES = 16
 HEAD_BYTES = 1 + 4 + SALT_BYTES
 OVERHEAD_BYTES = HEAD_BYTES + 4 + 16
 LEAST_BYTES = 256
+MOST_BYTES = 256 * 1024 * 1024
+"""Of a section: what a reader may have to hold, and far below what the AEAD takes at once."""
 _DOMAIN = b"haulout/1/section\0"
 _NONCE = bytes(12)
 
@@ -42,13 +44,11 @@ class Kind(IntEnum):
 
 
 def padded(length: int) -> int:
-    """The Padmé size for ``length`` bytes: at most 12 % more, and few sizes in all."""
+    """The Padmé size for ``length`` bytes: the least of few sizes that holds them."""
     if length <= LEAST_BYTES:
         return LEAST_BYTES
-    exponent = length.bit_length() - 1
-    free = exponent - exponent.bit_length()
-    mask = (1 << free) - 1
-    return (length + mask) & ~mask
+    free = _free(length)
+    return (length + free) & ~free
 
 
 def section_bytes(content: int) -> int:
@@ -57,11 +57,15 @@ def section_bytes(content: int) -> int:
 
 
 def room(section: int) -> int:
-    """How many bytes of content a section of at most ``section`` bytes can hold."""
-    least = section - OVERHEAD_BYTES
-    while section_bytes(least) > section:
-        least -= 1 << max(least.bit_length() - 8, 0)
-    return least
+    """The most content, in bytes, whose section has at most ``section`` bytes (from 256 on)."""
+    assert section >= LEAST_BYTES
+    return (section & ~_free(section)) - OVERHEAD_BYTES
+
+
+def _free(length: int) -> int:
+    """The bits of a length that Padmé leaves at zero: all but as many as its exponent has."""
+    exponent = length.bit_length() - 1
+    return (1 << (exponent - exponent.bit_length())) - 1
 
 
 def seal_section(
@@ -70,18 +74,21 @@ def seal_section(
     """Seal content under the newest user key, padded.
 
     Args:
-        secrets: user keys by generation, 32 bytes each.
+        secrets: user keys by generation, 32 bytes each; at least one.
         kind: what it is; ``vault``: the vault's 16-byte ID; ``content``: any bytes.
         entropy: random bytes; the salt comes from it.
+
+    Raises:
+        LimitError: the content is larger than a section can be.
     """
-    if len(content) >= 2**32:
-        message = f"A section cannot hold {len(content)} bytes."
+    if len(content) > room(MOST_BYTES):
+        message = f"A section holds at most {room(MOST_BYTES)} bytes, not {len(content)}."
         raise LimitError(message)
     generation = max(secrets)
     salt = entropy(SALT_BYTES)
     head = bytes([SECTION_VERSION]) + generation.to_bytes(4, "big") + salt
-    body = len(content).to_bytes(4, "big") + content
-    body += bytes(padded(len(content) + OVERHEAD_BYTES) - OVERHEAD_BYTES - len(content))
+    padding = section_bytes(len(content)) - OVERHEAD_BYTES - len(content)
+    body = len(content).to_bytes(4, "big") + content + bytes(padding)
     key = _key(secrets[generation], kind, salt)
     return head + ChaCha20Poly1305(key).encrypt(_NONCE, body, _context(head, vault, kind))
 
@@ -93,12 +100,13 @@ def open_section(secrets: Mapping[int, bytes], kind: Kind, vault: bytes, section
         VaultVersionError: a later version sealed it; VaultLockedError: no key of its generation
         is known here; DamagedError: it was changed, or is another vault's or of another kind.
     """
-    if len(section) < OVERHEAD_BYTES:
-        message = f"A {kind.name.lower()} section is cut short."
-        raise DamagedError(message)
-    if section[0] != SECTION_VERSION:
+    what = kind.name.lower().replace("_", " ")
+    if section[:1] not in {b"", bytes([SECTION_VERSION])}:
         message = f"A section has version {section[0]}; this code reads {SECTION_VERSION}."
         raise VaultVersionError(message)
+    if not LEAST_BYTES <= len(section) <= MOST_BYTES:
+        message = f"A {what} section has {len(section)} bytes, which none has."
+        raise DamagedError(message)
     head = section[:HEAD_BYTES]
     generation = int.from_bytes(head[1:5], "big")
     if generation not in secrets:
@@ -110,11 +118,12 @@ def open_section(secrets: Mapping[int, bytes], kind: Kind, vault: bytes, section
             _NONCE, section[HEAD_BYTES:], _context(head, vault, kind)
         )
     except InvalidTag as error:
-        message = f"A {kind.name.lower()} section was changed, or belongs somewhere else."
+        message = f"A {what} section was changed, or belongs somewhere else."
         raise DamagedError(message) from error
     end = 4 + int.from_bytes(body[:4], "big")
-    if end > len(body) or len(section) != padded(end - 4 + OVERHEAD_BYTES) or any(body[end:]):
-        message = f"A {kind.name.lower()} section is not padded as docs/spec/pack.md says."
+    zeros = body.count(0, end) == len(body) - end
+    if len(section) != section_bytes(end - 4) or not zeros:
+        message = f"A {what} section is not padded as docs/spec/pack.md says."
         raise DamagedError(message)
     return body[4:end]
 
@@ -124,4 +133,5 @@ def _key(secret: bytes, kind: Kind, salt: bytes) -> bytes:
 
 
 def _context(head: bytes, vault: bytes, kind: Kind) -> bytes:
+    assert len(vault) == ID_BYTES
     return _DOMAIN + head + vault + bytes([kind.value])

@@ -34,6 +34,16 @@ def read_canonical(data: bytes) -> Any:
     return value
 
 
+def version_of(data: bytes) -> int:
+    """The version that a value begins with, or 0 where it begins with none.
+
+    Every version of a format is an array of fewer than 24 elements whose first is its number,
+    below 24, so that a reader knows a later one whatever else it holds.
+    """
+    array = len(data) > 1 and data[0] >> 5 == _ARRAY and 0 < data[0] & 31 < _DIRECT
+    return data[1] if array and data[1] < _DIRECT else 0
+
+
 def _item(data: bytes, place: int, depth: int) -> tuple[Any, int]:
     """The item at a place, and the place after it."""
     first = data[place]

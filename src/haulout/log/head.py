@@ -1,33 +1,55 @@
-"""Heads: the signed pointer to all that one device has published (docs/spec/head.md).
+r"""Heads: the signed pointer to all that one device has published (docs/spec/head.md).
 
-    head = version (0x01) || count (u8) || count * (generation (u32) || length (u16) || wrap)
-           || section of kind HEAD
+    head    = outer || section of kind HEAD
+    outer   = version (0x01) || count (u8) || count * (generation (u32) || length (u16) || wrap)
+    content = [body, Ed25519(device, "haulout/1/head\0" || SHA-256(outer) || SHA-256(body))]
 
 The wraps are those of the user keys to the recovery kit, so that the 24 words alone open a head.
-The section's content is signed by the device; the device's key is vouched for by the owner's
-root, whose hash is the vault's ID. A head is believed for these reasons and for no other.
+Outer and body are signed by the device; the device's key is vouched for by the owner's root,
+whose hash is the vault's ID. A head is believed for these reasons and for no other.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from enum import Enum
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import cbor2
 
-from haulout.crypto.keys import AgreementKey, DeviceKeys, Entropy, identifier, signature_is_valid
+from haulout.crypto.keys import (
+    AgreementKey,
+    DeviceKeys,
+    Entropy,
+    identifier,
+    signature_is_valid,
+)
 from haulout.crypto.section import Kind, open_section, seal_section
-from haulout.errors import DamagedError, VaultVersionError
+from haulout.errors import (
+    DamagedError,
+    InputError,
+    LimitError,
+    VaultLockedError,
+    VaultVersionError,
+)
+from haulout.log.canonical import read_canonical, version_of
 from haulout.log.keychain import device_keys, unwrap_user_key
 from haulout.log.record import GENESIS, HASH_BYTES, ID_BYTES, canonical
 
 HEAD_VERSION = 1
 _DOMAIN = b"haulout/1/head\0"
 _NAME_DOMAIN = b"haulout/1/head-name\0"
-_MOST_GENERATIONS = 200
-_FIELDS = 12
+MOST_HEAD_BYTES = 16 * 1024 * 1024
+"""Of a head as stored; one of a million records has some hundred KiB."""
+NO_STORE = bytes(ID_BYTES)
+_FIELDS = 13
+_MOST_GENERATIONS = 255
+_WRAP_BYTES = 1168
+_ENTRY_BYTES = 4 + 2 + _WRAP_BYTES
 _OUTER_BYTES = 2
+_SIGNATURE_BYTES = 64
 
 
 class Ref(NamedTuple):
@@ -73,7 +95,7 @@ class Head(NamedTuple):
 
     Attributes:
         vault: 16-byte vault ID; ``lane``: a `Lane` number; ``device``: who signs.
-        number: from 1, one more with each head of this device and lane.
+        number: from 1, one more with each head of this device and lane in this store.
         clock: when, microseconds since 1970 UTC.
         previous: SHA-256 of the head before it as stored; zeros in the first.
         certificate: the payload of the device's record: its keys, signed by the owner's root.
@@ -81,6 +103,8 @@ class Head(NamedTuple):
         runs: every run, in the order in which records are read back.
         chunks: where the maps of attachment chunks are.
         stores: what else a reader must know of the stores, as their room wrote it.
+        store: 16-byte ID of the store it is made for, so that it does not pass in another;
+            zeros where the store has none.
     """
 
     vault: bytes
@@ -94,6 +118,7 @@ class Head(NamedTuple):
     runs: tuple[Run, ...]
     chunks: tuple[Ref, ...] = ()
     stores: bytes = b""
+    store: bytes = NO_STORE
 
     @property
     def records(self) -> int:
@@ -119,6 +144,45 @@ def digest(head: bytes) -> bytes:
     return hashlib.sha256(head).digest()
 
 
+class Standing(Enum):
+    """How a verified head stands to another of the same device, lane and store.
+
+    `SAME` is the same bytes; `NEWER` and `OLDER` are of one history, as far as the two tell;
+    `FORKED` says that both cannot be of one history: the device signed two.
+    """
+
+    SAME = "same"
+    NEWER = "newer"
+    OLDER = "older"
+    FORKED = "forked"
+
+
+def standing(known: bytes, known_head: Head, found: bytes, found_head: Head) -> Standing:
+    """How a head that was found stands to one that is known.
+
+    Args:
+        known, found: their bytes as stored; ``known_head``, ``found_head``: what `open_head` gave.
+    """
+    assert found_head.device == known_head.device
+    assert (found_head.lane, found_head.store) == (known_head.lane, known_head.store)
+    if found == known:
+        return Standing.SAME
+    if found_head.number < known_head.number:
+        turned = standing(found, found_head, known, known_head)
+        return Standing.OLDER if turned is Standing.NEWER else turned
+    ends = {tip.device: tip for tip in found_head.tips}
+    grown = all(
+        (now := ends.get(tip.device)) is not None
+        and now.sequence >= tip.sequence
+        and (now.sequence > tip.sequence or now.hash == tip.hash)
+        for tip in known_head.tips
+    )
+    follows = found_head.number > known_head.number + 1 or found_head.previous == digest(known)
+    if found_head.number == known_head.number or not follows or not grown:
+        return Standing.FORKED
+    return Standing.NEWER
+
+
 # ---------------------------------------------------------------------- writing
 
 
@@ -133,17 +197,44 @@ def seal_head(
 
     Args:
         head: what it says; ``device``: the keys of ``head.device``.
-        secrets: user keys by generation; ``kit_wraps``: the same, wrapped to the recovery kit.
+        secrets: user keys by generation; ``kit_wraps``: the same, wrapped to the recovery kit,
+            anew for each head (`fresh_wraps`): wraps that are met twice tell that two blobs are
+            of one vault.
         entropy: random bytes.
+
+    Raises:
+        InputError: a field has another form; LimitError: it holds more than a head can;
+        VaultLockedError: a user key is not among the wraps.
     """
-    body = canonical([HEAD_VERSION, *head])
-    content = canonical([body, device.signing.sign(_DOMAIN + hashlib.sha256(body).digest())])
-    wraps = b"".join(
+    head = head._replace(tips=tuple(sorted(head.tips)))
+    try:
+        body = canonical([HEAD_VERSION, *head])
+        _head(read_canonical(body))
+    except (ValueError, TypeError, cbor2.CBORError) as error:
+        message = "A head's fields are not of the form of docs/spec/head.md."
+        raise InputError(message) from error
+    if len(kit_wraps) > _MOST_GENERATIONS or any(
+        len(wrap) != _WRAP_BYTES for wrap in kit_wraps.values()
+    ):
+        message = f"A head carries up to {_MOST_GENERATIONS} wraps of {_WRAP_BYTES} bytes each."
+        raise LimitError(message)
+    if not secrets.keys() <= kit_wraps.keys():
+        message = "A user key is not wrapped to the recovery kit, so the kit could not open a head."
+        raise VaultLockedError(message)
+    outer = bytes([HEAD_VERSION, len(kit_wraps)]) + b"".join(
         generation.to_bytes(4, "big") + len(wrap).to_bytes(2, "big") + wrap
         for generation, wrap in sorted(kit_wraps.items())
     )
-    outer = bytes([HEAD_VERSION, len(kit_wraps)]) + wraps
-    return outer + seal_section(secrets, Kind.HEAD, head.vault, content, entropy)
+    content = canonical([body, device.signing.sign(_signed(outer, body))])
+    data = outer + seal_section(secrets, Kind.HEAD, head.vault, content, entropy)
+    if len(data) > MOST_HEAD_BYTES:
+        message = f"A head has at most {MOST_HEAD_BYTES} bytes, not {len(data)}."
+        raise LimitError(message)
+    return data
+
+
+def _signed(outer: bytes, body: bytes) -> bytes:
+    return _DOMAIN + hashlib.sha256(outer).digest() + hashlib.sha256(body).digest()
 
 
 # ---------------------------------------------------------------------- reading
@@ -151,6 +242,8 @@ def seal_head(
 
 def kit_secrets(data: bytes, vault: bytes, recovery: AgreementKey) -> dict[int, bytes]:
     """The user keys that a head carries for the recovery kit, by generation.
+
+    Nothing vouches for them until `open_head` has taken the same bytes.
 
     Raises:
         VaultLockedError: they are wrapped to another kit; otherwise as `open_head`.
@@ -162,57 +255,61 @@ def kit_secrets(data: bytes, vault: bytes, recovery: AgreementKey) -> dict[int, 
     }
 
 
-def open_head(data: bytes, vault: bytes, secrets: Mapping[int, bytes]) -> Head:
+def open_head(data: bytes, vault: bytes, secrets: Mapping[int, bytes], name: str = "") -> Head:
     """The head in a stored head's bytes, once everything about it is verified.
+
+    Args:
+        data: the head as stored; ``vault``: whose it must be.
+        secrets: user keys by generation.
+        name: the name it was found under (`head_name`); empty where it has none.
 
     Raises:
         VaultVersionError: a later version wrote it; VaultLockedError: no key for it is known;
-        DamagedError: it is no head, or not one that a device of this vault's owner signed.
+        DamagedError: it is no head, not one that a device of this vault's owner signed, or one
+        of another name.
     """
     _, section = _parted(data)
     content = open_section(secrets, Kind.HEAD, vault, section)
     try:
-        body, signature = cast("list[Any]", cbor2.loads(content))
-        fields = cast("list[Any]", cbor2.loads(body))
-        if type(fields[0]) is int and fields[0] > HEAD_VERSION:
-            message = f"A head has version {fields[0]}; this code reads {HEAD_VERSION}."
+        body, signature = read_canonical(content)
+        if version_of(_bytes(body)) > HEAD_VERSION:
+            message = f"A head has version {version_of(body)}; this code reads {HEAD_VERSION}."
             raise VaultVersionError(message)
-        head = _head(fields)
-        again = canonical([canonical([HEAD_VERSION, *head]), signature])
-        if again != content or head.vault != vault:
-            raise ValueError(head.number)
-    except (cbor2.CBORError, TypeError, ValueError, IndexError, RecursionError) as error:
+        head = _head(read_canonical(body))
+        _sized(signature, _SIGNATURE_BYTES)
+    except (TypeError, ValueError) as error:
         message = "A head does not have the form of docs/spec/head.md."
         raise DamagedError(message) from error
     signing, _ = device_keys(vault, head.certificate)
-    signed = _DOMAIN + hashlib.sha256(body).digest()
-    if identifier(signing, "device") != head.device or not signature_is_valid(
-        signing, signature, signed
+    signed = _signed(data[: len(data) - len(section)], body)
+    if (
+        head.vault != vault
+        or identifier(signing, "device") != head.device
+        or not signature_is_valid(signing, signature, signed)
     ):
         message = f"Head {head.number} is not signed by the device that it names."
+        raise DamagedError(message)
+    if name and name != head_name(vault, head.device, head.lane):
+        message = f"Head {head.number} stands under the name of another."
         raise DamagedError(message)
     return head
 
 
 def _parted(data: bytes) -> tuple[dict[int, bytes], bytes]:
     """The wraps to the kit, by generation, and the section after them."""
-    if len(data) < _OUTER_BYTES:
-        message = "A head is cut short."
-        raise DamagedError(message)
-    if data[0] != HEAD_VERSION:
+    if data[:1] not in {b"", bytes([HEAD_VERSION])}:
         message = f"A head has version {data[0]}; this code reads {HEAD_VERSION}."
         raise VaultVersionError(message)
-    wraps: dict[int, bytes] = {}
-    place = _OUTER_BYTES
-    for _ in range(data[1]):
-        end = place + 6 + int.from_bytes(data[place + 4 : place + 6], "big")
-        wrap = data[place + 6 : end]
-        if end > len(data) or not wrap or data[1] > _MOST_GENERATIONS:
-            message = "A head is cut short."
-            raise DamagedError(message)
-        wraps[int.from_bytes(data[place : place + 4], "big")] = wrap
-        place = end
-    return wraps, data[place:]
+    end = _OUTER_BYTES + _ENTRY_BYTES * int.from_bytes(data[1:2], "big")
+    entries = [data[at : at + _ENTRY_BYTES] for at in range(_OUTER_BYTES, end, _ENTRY_BYTES)]
+    generations = [int.from_bytes(entry[:4], "big") for entry in entries]
+    lengths = {int.from_bytes(entry[4:6], "big") for entry in entries}
+    ascending = all(before < after for before, after in pairwise([0, *generations]))
+    if not end < len(data) <= MOST_HEAD_BYTES or lengths != {_WRAP_BYTES} or not ascending:
+        message = "A head does not have the form of docs/spec/head.md, or is cut short."
+        raise DamagedError(message)
+    wraps = [entry[6:] for entry in entries]
+    return dict(zip(generations, wraps, strict=True)), data[end:]
 
 
 def _head(fields: list[Any]) -> Head:
@@ -223,9 +320,8 @@ def _head(fields: list[Any]) -> Head:
     """
     if len(fields) != _FIELDS or fields[0] != HEAD_VERSION:
         raise ValueError(len(fields))
-    _, vault, lane, device, number, clock, previous, certificate, tips, runs, chunks, stores = (
-        fields
-    )
+    _, vault, lane, device, number, clock, previous, certificate = fields[:8]
+    tips, runs, chunks, stores, store = fields[8:]
     head = Head(
         vault=_sized(vault, ID_BYTES),
         lane=_count(lane),
@@ -249,17 +345,22 @@ def _head(fields: list[Any]) -> Head:
         ),
         chunks=tuple(_ref(one) for one in chunks),
         stores=_bytes(stores),
+        store=_sized(store, ID_BYTES),
     )
     if not head.number or (head.number == 1) != (head.previous == GENESIS):
         raise ValueError(head.number)
+    if not all(before.device < after.device for before, after in pairwise(head.tips)):
+        raise ValueError(len(tips))
+    if not all(tip.sequence for tip in head.tips) or not all(run.records for run in head.runs):
+        raise ValueError(len(runs))
     return head
 
 
 def _ref(fields: list[Any]) -> Ref:
     blob, offset, length, digest = fields
-    if len(_bytes(blob)) not in {0, HASH_BYTES}:
-        raise ValueError(offset)
-    return Ref(blob, _count(offset), _count(length), _sized(digest, HASH_BYTES))
+    if len(_bytes(blob)) not in {0, HASH_BYTES} or not _count(length):
+        raise ValueError(length)
+    return Ref(blob, _count(offset), length, _sized(digest, HASH_BYTES))
 
 
 def _bytes(value: Any) -> bytes:

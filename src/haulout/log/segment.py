@@ -5,6 +5,9 @@ can be computed is left out: the hash of a payload that is there, and the previo
 record that follows another of its device. A key chunk holds the wraps of a segment's record
 keys, and is written again when one of them is destroyed. Vectors are sealed under the key of
 their record, so that they die with it wherever they stand.
+
+A header that a segment gives back is the one that its device signed only if the signature says
+so: a segment proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import cbor2
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from haulout.crypto.keys import derive
-from haulout.errors import DamagedError, VaultVersionError
+from haulout.crypto.keys import derive, mac
+from haulout.errors import DamagedError, LimitError, VaultVersionError
+from haulout.log.canonical import read_canonical, version_of
 from haulout.log.record import (
     ID_BYTES,
     NO_NAMESPACE,
@@ -36,7 +40,7 @@ SEGMENT_BYTES = 1024 * 1024
 RECORD_OVERHEAD = 160
 """What a record takes beside its payload, at most; a device or namespace that is new, 80 more."""
 _SIGNATURE_BYTES = 64
-_NONCE = bytes(12)
+_NONCE_BYTES = 12
 
 
 class Carried(NamedTuple):
@@ -65,19 +69,37 @@ def carried_bytes(payload: bytes | None, operation: bytes) -> int:
 
 
 def encode_segment(lane: int, records: Sequence[Carried]) -> bytes:
-    """Write records down, in the order given; each device's must follow each other."""
-    devices: dict[bytes, int] = {}
+    """Write records of one vault and lane down, in the order given.
+
+    Args:
+        lane: a `Lane` number; ``records``: at least one, each device's following each other.
+
+    Raises:
+        DamagedError: a record does not follow the one before it of its device, or its payload
+            or lane is not the one that its header names: it could not be read back.
+    """
+    assert records
+    ends: dict[bytes, tuple[int, _Begin]] = {}
     namespaces: dict[bytes, int] = {}
-    begins: list[list[Any]] = []
+    begins: list[_Begin] = []
     rows: list[list[Any]] = []
-    for header, _, signature, payload in records:
-        if header.device not in devices:
-            devices[header.device] = len(devices)
-            begins.append([header.device, header.sequence, header.previous])
+    for header, header_bytes, signature, payload in records:
+        begin = _Begin(header.device, header.sequence, header.previous)
+        number, expected = len(begins), begin
+        if header.device in ends:
+            number, expected = ends[header.device]
+        else:
+            begins.append(begin)
+        right = payload is None or payload_hash(payload) == header.payload_hash
+        if begin != expected or header.lane != lane or not right:
+            message = f"Record {header.sequence} of a device does not follow the one before it."
+            raise DamagedError(message)
+        following = _Begin(header.device, header.sequence + 1, record_hash(header_bytes))
+        ends[header.device] = (number, following)
         space = 0
         if header.namespace != NO_NAMESPACE:
             space = namespaces.setdefault(header.namespace, len(namespaces) + 1)
-        row = [devices[header.device], header.id, header.clock, header.type, space, header.epoch]
+        row: list[Any] = [number, header.id, header.clock, header.type, space, header.epoch]
         row += [header.operation, signature, payload]
         rows.append(row if payload is not None else [*row, header.payload_hash])
     return canonical([SEGMENT_VERSION, lane, begins, list(namespaces), rows])
@@ -92,17 +114,19 @@ def decode_segment(content: bytes, vault: bytes) -> list[Carried]:
     Raises:
         VaultVersionError: a later version wrote it; DamagedError: it has another form.
     """
-    fields = _array(content, 5, "segment")
+    lane, begins, namespaces, rows = _fields(content, 5, "segment")
     try:
-        lane, begins, namespaces, rows = fields[1:]
-        ends = [_Begin(*begin) for begin in cast("list[list[Any]]", begins)]
+        ends = [_Begin(*begin) for begin in begins]
         records: list[Carried] = []
         for row in rows:
             carried = _record(row, vault, lane, ends, namespaces)
             header, previous = carried.header, record_hash(carried.header_bytes)
             ends[row[0]] = _Begin(header.device, header.sequence + 1, previous)
             records.append(carried)
-    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        # One run, one encoding: devices and namespaces in the order in which they come, none idle.
+        if not records or encode_segment(lane, records) != content:
+            raise ValueError(len(records))
+    except (TypeError, ValueError, IndexError, cbor2.CBORError) as error:
         message = "A segment does not have the form of docs/spec/segment.md."
         raise DamagedError(message) from error
     return records
@@ -115,11 +139,16 @@ def _record(
     ends: list[_Begin],
     namespaces: list[bytes],
 ) -> Carried:
+    """One record of a segment, whose header is checked as any other's.
+
+    Raises:
+        TypeError, ValueError, IndexError: the row has no such form; DamagedError: the header.
+    """
     number, record_id, clock, kind, space, epoch, operation, signature, payload = row[:9]
-    if len(row) != 9 + (payload is None) or min(number, space) < 0:
+    if len(row) != 9 + (payload is None) or not isinstance(payload, bytes | None):
+        raise ValueError(len(row))
+    if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_BYTES:
         raise ValueError(number)
-    if payload is not None and not isinstance(payload, bytes):
-        raise TypeError(payload)
     begin = ends[cast("int", number)]
     header = Header(
         vault=vault,
@@ -136,8 +165,6 @@ def _record(
         payload_hash=row[9] if payload is None else payload_hash(payload),
     )
     header_bytes = encode_header(header)
-    if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_BYTES:
-        raise ValueError(signature)
     return Carried(decode_header(header_bytes), header_bytes, signature, payload)
 
 
@@ -155,7 +182,7 @@ def decode_keys(content: bytes) -> dict[bytes, bytes]:
     Raises:
         VaultVersionError, DamagedError: as for `decode_segment`.
     """
-    return dict(_pairs(_array(content, 2, "key chunk")[1], "key chunk"))
+    return dict(_pairs(_fields(content, 2, "key chunk")[0], "key chunk"))
 
 
 # ---------------------------------------------------------------------- vectors
@@ -172,18 +199,31 @@ def decode_vectors(content: bytes) -> tuple[str, dict[bytes, bytes]]:
     Raises:
         VaultVersionError, DamagedError: as for `decode_segment`.
     """
-    fields = _array(content, 3, "vector section")
-    if not isinstance(fields[1], str):
+    model, rows = _fields(content, 3, "vector section")
+    if not isinstance(model, str):
         message = "A vector section names no model."
         raise DamagedError(message)
-    return fields[1], dict(_pairs(fields[2], "vector section"))
+    return model, dict(_pairs(rows, "vector section"))
 
 
 def seal_codes(record_key: bytes, record_id: bytes, model: str, parts: Iterable[bytes]) -> bytes:
-    """Seal a record's vectors of one model: passages in order, all of one length."""
+    """Seal a record's vectors of one model: passages in order, all of one length.
+
+    Two devices, or one after a rebuild, may compute other vectors of the same record and model.
+    So the nonce is a MAC of what is sealed (as SIV modes do: Rogaway and Shrimpton, 2006): no
+    two messages share one, and the same vectors are sealed to the same bytes.
+
+    Raises:
+        LimitError: there are none, more than 65,535, empty ones, or some of another length.
+    """
     rows = list(parts)
+    if not 0 < len(rows) < 2**16 or len(set(map(len, rows))) != 1 or not rows[0]:
+        message = f"The vectors of a record are from 1 to 65535 of one length, not {len(rows)}."
+        raise LimitError(message)
     body = len(rows).to_bytes(2, "big") + b"".join(rows)
-    return _aead(record_key, model).encrypt(_NONCE, body, record_id)
+    aead, nonce_key = _keys(record_key, model)
+    nonce = mac(nonce_key, record_id + body)[:_NONCE_BYTES]
+    return nonce + aead.encrypt(nonce, body, record_id)
 
 
 def open_codes(record_key: bytes, record_id: bytes, model: str, sealed: bytes) -> list[bytes]:
@@ -192,44 +232,44 @@ def open_codes(record_key: bytes, record_id: bytes, model: str, sealed: bytes) -
     Raises:
         DamagedError: they were changed, or belong to another record or model.
     """
+    aead, nonce_key = _keys(record_key, model)
+    nonce = sealed[:_NONCE_BYTES]
     try:
-        body = _aead(record_key, model).decrypt(_NONCE, sealed, record_id)
+        body = aead.decrypt(nonce, sealed[_NONCE_BYTES:], record_id)
     except (InvalidTag, ValueError) as error:
         message = f"The vectors of record {id_text(record_id)} were changed or moved."
         raise DamagedError(message) from error
     count = int.from_bytes(body[:2], "big")
     size = (len(body) - 2) // count if count else 0
-    if not size or len(body) != 2 + count * size:
+    formed = size and len(body) == 2 + count * size
+    if not formed or mac(nonce_key, record_id + body)[:_NONCE_BYTES] != nonce:
         message = f"The vectors of record {id_text(record_id)} have no form."
         raise DamagedError(message)
     return [body[2 + n * size : 2 + (n + 1) * size] for n in range(count)]
 
 
-def _aead(record_key: bytes, model: str) -> ChaCha20Poly1305:
-    """One key for one message: a record's vectors of a model are computed once."""
-    return ChaCha20Poly1305(derive(record_key, f"vectors/{model}"))
+def _keys(record_key: bytes, model: str) -> tuple[ChaCha20Poly1305, bytes]:
+    """What seals a record's vectors of a model, and the key of their nonces."""
+    both = derive(record_key, f"vectors/{model}", 64)
+    return ChaCha20Poly1305(both[:32]), both[32:]
 
 
 # ---------------------------------------------------------------------- reading arrays
 
 
-def _array(content: bytes, length: int, what: str) -> list[Any]:
-    try:
-        fields = cbor2.loads(content)
-    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        message = f"A {what} cannot be read."
-        raise DamagedError(message) from error
-    if not isinstance(fields, list) or not fields:
-        message = f"A {what} is not an array."
-        raise DamagedError(message)
-    values = cast("list[Any]", fields)
-    if type(values[0]) is int and values[0] > SEGMENT_VERSION:
-        message = f"A {what} has version {values[0]}; this code reads {SEGMENT_VERSION}."
+def _fields(content: bytes, length: int, what: str) -> list[Any]:
+    """The elements of an array of a length behind its version."""
+    if version_of(content) > SEGMENT_VERSION:
+        message = f"A {what} has version {content[1]}; this code reads {SEGMENT_VERSION}."
         raise VaultVersionError(message)
-    if values[0] != SEGMENT_VERSION or len(values) != length or canonical(values) != content:
+    try:
+        fields = read_canonical(content)
+        if version_of(content) != SEGMENT_VERSION or len(fields) != length:
+            raise ValueError(length)
+    except ValueError as error:
         message = f"A {what} does not have the form of docs/spec/segment.md."
-        raise DamagedError(message)
-    return values
+        raise DamagedError(message) from error
+    return fields[1:]
 
 
 def _pairs(rows: Any, what: str) -> Iterator[tuple[bytes, bytes]]:
