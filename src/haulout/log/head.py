@@ -198,7 +198,7 @@ def seal_head(
     Args:
         head: what it says; ``device``: the keys of ``head.device``.
         secrets: user keys by generation; ``kit_wraps``: the same, wrapped to the recovery kit,
-            anew for each head (`fresh_wraps`): wraps that are met twice tell that two blobs are
+            anew for each head (`keychain.fresh_wraps`): a wrap met twice tells that two blobs are
             of one vault.
         entropy: random bytes.
 

@@ -111,6 +111,18 @@ def unwrap_user_key(vault: bytes, generation: int, wrap: bytes, key: AgreementKe
     return key.unwrap(wrap, _user_context(vault, generation))
 
 
+def fresh_wraps(vault: bytes, secrets: Mapping[int, bytes], kit: bytes) -> dict[int, bytes]:
+    """User keys wrapped to the recovery kit once more: bytes that were never seen before.
+
+    Args:
+        vault: vault ID; ``secrets``: user keys by generation; ``kit``: the recovery public key.
+    """
+    return {
+        generation: wrap_to(kit, secret, _user_context(vault, generation))
+        for generation, secret in secrets.items()
+    }
+
+
 class Keychain:
     """User keys by generation and namespace keys by epoch, as this device can unwrap them.
 
