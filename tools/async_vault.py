@@ -19,7 +19,8 @@ from pathlib import Path
 
 VAULT = Path(__file__).resolve().parent.parent / "src" / "haulout" / "vault"
 SOURCES = tuple(
-    VAULT / f"{name}.py" for name in ("vault", "openvault", "remembering", "recalling", "keeping")
+    VAULT / f"{name}.py"
+    for name in ("vault", "openvault", "remembering", "recalling", "keeping", "syncing")
 )
 TARGET = VAULT / "asynchronous.py"
 WIDTH = 100

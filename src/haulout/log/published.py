@@ -57,7 +57,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         runs: every run with the numbers of its first and last record and its segment's size.
         chunks: the maps of attachment chunks.
         at: when, microseconds.
-        replaces: names of other devices' heads that this copy was restored from, and takes over.
+        replaces: name and bytes of another device's head that this copy was restored from; the
+            first publication puts its own in that place, so that the other device goes on no more.
     """
 
     number: int = 0
@@ -67,7 +68,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     runs: tuple[PublishedRun, ...] = ()
     chunks: tuple[Ref, ...] = ()
     at: int = 0
-    replaces: tuple[str, ...] = ()
+    replaces: tuple[tuple[str, bytes], ...] = ()
 
 
 class PublishedRun(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -10,6 +11,8 @@ from haulout.index.search import Searcher
 from haulout.vault.backlog import Backlog
 from haulout.vault.meaning import Meaning
 from haulout.vault.opening import Parts
+from haulout.vault.remote import OPENERS, Remote
+from haulout.vault.restoring import Restored
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
@@ -18,17 +21,25 @@ if TYPE_CHECKING:
 class OpenVault:
     """A vault that is open: `Vault` is this with its verbs."""
 
-    def __init__(self, parts: Parts, embedder: Embedder | str = "auto") -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
+    ) -> None:
         """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
         self._parts = parts
+        self._remote = Remote(parts, credentials or {}, OPENERS)
         self._database, self._journal = parts.database, parts.journal
         self._searcher = Searcher(parts.vault)
         self._meaning = Meaning(parts, embedder)
+        self.restored: Restored | None = None
         self.backlog = Backlog()  # for programs that wrap others: writes they must not wait for
 
     def close(self) -> None:
         """Finish what waits and give the files back. Closing twice is fine."""
         self.backlog.finish()
+        self._remote.close()
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -68,16 +68,19 @@ class Publisher:
         if row.intent is not None:
             self._carry_out(row.state, row.intent, report)
             row = self._row()
-        while (intent := self._intend(row.state)) is not None:
-            self._carry_out(row.state, intent, report)
-            row = self._row()
+        more = True
+        while more:
+            intent, more = self._intend(row.state)
+            if intent is not None:
+                self._carry_out(row.state, intent, report)
+                row = self._row()
         self._sweep(row.state)
         return row.state.through
 
     # ------------------------------------------------------------------ writing it down
 
-    def _intend(self, state: Published) -> Intent | None:
-        """Write the next publication down; None where there is nothing to publish."""
+    def _intend(self, state: Published) -> tuple[Intent | None, bool]:
+        """Write the next publication down, if there is one; and whether another has to follow."""
         with self._database.read() as connection:
             self._journal.refresh_keys(connection)
             new = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
@@ -89,7 +92,7 @@ class Publisher:
                 lambda first, last: sections.ready(connection, first, last),
             )
             if not planning.changes(wanted):
-                return None
+                return None, False
             packing = Packing(self._store, self._outbox)
             places = self._seal(connection, sections, wanted, packing)
             packs, refs = packing.finish()
@@ -98,7 +101,7 @@ class Publisher:
             after = self._with_head(connection, state, runs, through)
         intent = Intent(packs=tuple(packs), after=after)
         self._database.write(lambda tx: published.intend(tx, self._number, intent))
-        return intent
+        return intent, len(new) == MOST_RECORDS
 
     def _sections(self) -> Sections:
         keychain = self._journal.keychain
@@ -182,6 +185,8 @@ class Publisher:
 
     def _publish_head(self, before: Published, after: Published) -> None:
         try:
+            for name, data in before.replaces:
+                self._store.publish_head(name, after.head, data)
             self._store.publish_head(self._name, after.head, before.head or None)
         except ConflictError as error:
             message = f"Another copy of this vault publishes to {self._store.name} as this device."

@@ -332,7 +332,7 @@ class _Restoring:
                     through=self._runs[-1].last if self._runs else 0,
                     runs=tuple(self._runs),
                     chunks=head.chunks,
-                    replaces=(copy.name,) if copy.name else (),
+                    replaces=((copy.name, copy.data),) if copy.name else (),
                 )
             number = published.add_store(
                 connection, self._parts.vault, store.kind, store.settings(), state

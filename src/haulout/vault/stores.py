@@ -44,12 +44,25 @@ class HeadFound(NamedTuple):
 class Store(Protocol):
     """One store of a vault. Safe to use from several threads."""
 
-    kind: str
-    name: str
-    pack_bytes: int
-    """The most that a pack may have."""
-    joined: bool
-    """Whether a small publication is one blob, head and all: blobs cost by the piece."""
+    @property
+    def kind(self) -> str:
+        """Which kind it is: ``volumes`` or ``walrus``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The store, for people."""
+        ...
+
+    @property
+    def pack_bytes(self) -> int:
+        """The most that a pack may have."""
+        ...
+
+    @property
+    def joined(self) -> bool:
+        """Whether a small publication is one blob, head and all: blobs cost by the piece."""
+        ...
 
     def settings(self) -> str:
         """Where its bytes are, as JSON: what a reader needs beside the kit. No secret."""

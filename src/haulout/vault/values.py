@@ -24,6 +24,8 @@ __all__ = [
     "Recalled",
     "Receipt",
     "Stats",
+    "StoreSynced",
+    "Synced",
 ]
 
 Level = Literal["hidden", "destroyed", "everywhere"]
@@ -138,6 +140,39 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     def sound(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+
+class StoreSynced(msgspec.Struct, frozen=True, kw_only=True):
+    """What one store holds.
+
+    Attributes:
+        name: the store, for people; ``kind``: "volumes" or "walrus".
+        head: the number of its newest head; 0 before the first.
+        records: entries of the log that it holds; ``waiting``: those that it does not yet.
+        bytes: what was sent to it and stands there, before any coding.
+        published_at: when its newest head was made; None before the first.
+        failure: why the last attempt did not succeed; empty when it did.
+    """
+
+    name: str
+    kind: str
+    head: int
+    records: int
+    waiting: int
+    bytes: int
+    published_at: datetime | None = None
+    failure: str = ""
+
+
+class Synced(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `sync` did, store by store."""
+
+    stores: tuple[StoreSynced, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every store holds everything."""
+        return all(not store.failure and not store.waiting for store in self.stores)
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):

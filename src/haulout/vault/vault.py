@@ -6,22 +6,25 @@ How one is made or opened stands here; the verbs are in `remembering`, `recallin
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from haulout.crypto.kit import RecoveryKit
 from haulout.errors import InputError
-from haulout.vault import backup, inspection, opening
+from haulout.vault import backup, inspection, opening, remote, restoring
+from haulout.vault.arguments import Progress, silent
 from haulout.vault.keeping import Keeping
 from haulout.vault.opening import World
 from haulout.vault.recalling import Recalling
 from haulout.vault.remembering import Remembering
+from haulout.vault.syncing import Syncing
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
 
 
-class Vault(Remembering, Recalling, Keeping):
+class Vault(Remembering, Recalling, Keeping, Syncing):
     """An open vault, as its owner.
 
     Make one with `create`, `open` or `ephemeral`; close it, or use it in a ``with`` block.
@@ -35,6 +38,7 @@ class Vault(Remembering, Recalling, Keeping):
         *,
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
         world: World | None = None,
     ) -> tuple[Self, RecoveryKit]:
         """Make a new vault and return it with its recovery kit: 24 words to write down.
@@ -43,6 +47,8 @@ class Vault(Remembering, Recalling, Keeping):
             path: its folder; `$HAULOUT_HOME` or `~/.haulout` where none is given.
             passphrase: protects the device's key file; without one its mode 0600 does.
             embedder: "auto", "none", a model folder, an OpenAI-compatible URL, or an `Embedder`.
+            credentials: what stores want beside a URL, such as ``s3.access_key_id``; they are
+                kept in memory and written nowhere.
             world: clock, randomness and SQLite VFS; for tests.
 
         Raises:
@@ -50,7 +56,7 @@ class Vault(Remembering, Recalling, Keeping):
         """
         folder = opening.default_folder() if path is None else Path(path).expanduser()
         parts, kit = opening.create(folder, passphrase=passphrase, world=world or World())
-        return cls(parts, embedder), kit
+        return cls(parts, embedder, credentials), kit
 
     @classmethod
     def open(
@@ -59,6 +65,7 @@ class Vault(Remembering, Recalling, Keeping):
         *,
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
         world: World | None = None,
     ) -> Self:
         """Open a vault. Arguments as for `create`.
@@ -73,7 +80,7 @@ class Vault(Remembering, Recalling, Keeping):
             raise InputError(message, hint="A backup is opened with `haulout restore`.")
         parts = opening.open_folder(folder, passphrase=passphrase, world=world or World())
         inspection.rebuild_if_stale(parts)
-        return cls(parts, embedder)
+        return cls(parts, embedder, credentials)
 
     @classmethod
     def ephemeral(cls, *, embedder: Embedder | str = "none", world: World | None = None) -> Self:
@@ -84,28 +91,46 @@ class Vault(Remembering, Recalling, Keeping):
     @classmethod
     def restore(
         cls,
-        file: str | os.PathLike[str],
+        source: str | os.PathLike[str],
         path: str | os.PathLike[str] | None = None,
         *,
         kit: RecoveryKit | str,
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
         world: World | None = None,
+        progress: Progress | None = None,
     ) -> Self:
-        """Make a vault from a backup file and the recovery kit, enrolling this device.
+        """Make a vault from a backup file, or from its stores, with the recovery kit.
+
+        This machine becomes a device of it. `restored` of the vault says what came back from
+        stores, and what did not, by name.
 
         Args:
-            file: what `backup` wrote.
+            source: what `backup` wrote, or a locator: its text, or a file that holds it.
             path: folder of the new vault; the default place where none is given.
             kit: the 24 words. The rest as for `create`.
+            progress: called with records done and their number, for stores only.
 
         Raises:
             VaultExistsError: a vault stands at ``path``; VaultLockedError: the kit is of
-            another vault; DamagedError: the backup was changed; InputError: it is none.
+            another vault; DamagedError: the backup was changed; InputError: it is neither;
+            NotFoundError: the stores hold no head of this vault; StorageError: none answers.
         """
         words = RecoveryKit.from_words(kit) if isinstance(kit, str) else kit
         folder = opening.default_folder() if path is None else Path(path).expanduser()
-        parts = backup.restore(
-            Path(file), folder, kit=words, passphrase=passphrase, world=world or World()
-        )
-        return cls(parts, embedder)
+        given, around = credentials or {}, world or World()
+        locator = remote.locator_in(source)
+        if locator is None:
+            parts = backup.restore(
+                Path(source), folder, kit=words, passphrase=passphrase, world=around
+            )
+            return cls(parts, embedder, credentials)
+        with remote.located(locator, given) as stores:
+            parts, restored = restoring.restore(
+                stores, folder, kit=words, passphrase=passphrase, world=around,
+                report=progress or silent,
+            )  # fmt: skip
+        vault = cls(parts, embedder, credentials)
+        vault.restored = restored
+        return vault

@@ -1,0 +1,256 @@
+"""The stores of an open vault: opened when needed, published to by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from haulout.database.lock import WriterLock
+from haulout.errors import HauloutError, NotFoundError
+from haulout.log import published
+from haulout.log.clock import from_microseconds
+from haulout.log.locator import MOST_CHARACTERS, Locator, WalrusPlace, decode, encode
+from haulout.log.published import Published, StoreRow
+from haulout.vault.opening import Parts
+from haulout.vault.outbox import Outbox
+from haulout.vault.publishing import Publisher
+from haulout.vault.stores import Store
+from haulout.vault.values import StoreSynced, Synced
+
+Report = Callable[[int, int | None], None]
+Opener = Callable[[str, Mapping[str, str]], Store]
+"""Opens a store from its settings and what the caller may use to sign in."""
+_LOCATOR = "haulout:"
+
+
+def _volumes(settings: str, credentials: Mapping[str, str]) -> Store:
+    from haulout.vault.volumestore import VolumeStore
+
+    return VolumeStore.open(settings, credentials)
+
+
+def _walrus(settings: str, credentials: Mapping[str, str]) -> Store:
+    from haulout.vault.walrusstore import WalrusStore
+
+    return WalrusStore.open(settings, credentials)
+
+
+OPENERS: Mapping[str, Opener] = {"volumes": _volumes, "walrus": _walrus}
+"""How each kind of store is opened; its libraries are loaded then and not before."""
+
+
+class Remote:
+    """The stores of one open vault.
+
+    Args:
+        parts: the open vault.
+        credentials: what stores want beside a URL, by the names their own tools use
+            (``aws_access_key_id``, ``walrus_token``); never written down.
+        openers: how a store of each kind is opened.
+    """
+
+    def __init__(
+        self, parts: Parts, credentials: Mapping[str, str], openers: Mapping[str, Opener]
+    ) -> None:
+        self._parts, self._credentials, self._openers = parts, credentials, openers
+        self._open: dict[int, tuple[str, Store]] = {}
+        self._threads = threading.RLock()
+        self._lock: WriterLock | None = None  # made when it is first needed: most have no stores
+        self._outbox = Outbox(parts.folder)
+
+    def rows(self) -> list[StoreRow]:
+        """What the database says of the stores."""
+        with self._parts.database.read() as connection:
+            return published.stores(connection, self._parts.vault)
+
+    def row(self, kind: str) -> StoreRow | None:
+        """The store of a kind, where the vault has one."""
+        return next((row for row in self.rows() if row.kind == kind), None)
+
+    def store(self, row: StoreRow) -> Store:
+        """A store, open; another process may have changed where it is."""
+        with self._threads:
+            known = self._open.get(row.number)
+            if known is not None and known[0] == row.settings:
+                return known[1]
+            if known is not None:
+                known[1].close()
+            opened = self._openers[row.kind](row.settings, self._credentials)
+            self._open[row.number] = (row.settings, opened)
+            return opened
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Hold the right to change what is published, among threads and processes."""
+        with self._threads:
+            if self._parts.folder is None:
+                yield
+                return
+            if self._lock is None:
+                self._lock = WriterLock(self._parts.folder / "sync.lock")
+            with self._lock.held():
+                yield
+
+    def add(self, kind: str, settings: str) -> None:
+        """Add a store, or say anew where the one of its kind is."""
+        row = self.row(kind)
+
+        def job(connection: published.Transaction) -> None:
+            if row is None:
+                published.add_store(connection, self._parts.vault, kind, settings, Published())
+            else:
+                published.change_settings(connection, row.number, settings)
+
+        self._parts.database.write(job)
+
+    def remove(self, kind: str) -> None:
+        """Let a store go; its bytes stay where they are.
+
+        Raises:
+            NotFoundError: the vault has none of the kind.
+        """
+        row = self.row(kind)
+        if row is None:
+            message = f"This vault has no {kind}."
+            raise NotFoundError(message)
+        self._parts.database.write(lambda tx: published.remove_store(tx, row.number))
+
+    # ------------------------------------------------------------------ publishing
+
+    def sync(self, report: Report) -> Synced:
+        """Publish everything to every store; a store that fails is named and keeps none waiting.
+
+        Raises:
+            StorageError, HauloutError: every store failed; the first one's error.
+        """
+        found: list[StoreSynced] = []
+        failures: list[HauloutError] = []
+        with self.alone():
+            for row in self.rows():
+                try:
+                    store = self.store(row)
+                    Publisher(self._parts, store, row.number, self._outbox).publish(report)
+                    name, failure = store.name, ""
+                except HauloutError as error:
+                    failures.append(error)
+                    name, failure = row.kind, str(error)
+                found.append(self._synced(row.number, name, failure))
+        if failures and len(failures) == len(found):
+            raise failures[0]
+        return Synced(stores=tuple(found))
+
+    def _synced(self, number: int, name: str, failure: str) -> StoreSynced:
+        row = next(row for row in self.rows() if row.number == number)
+        with self._parts.database.read() as connection:
+            kept = [one for one in published.blobs(connection, number) if one.there]
+            newest = connection.execute("SELECT max(num) FROM record").fetchone()
+        state = row.state
+        return StoreSynced(
+            name=name,
+            kind=row.kind,
+            head=state.number,
+            records=sum(run.run.records for run in state.runs),
+            waiting=((newest[0] or 0) if newest else 0) - state.through,
+            bytes=sum(one.bytes for one in kept),
+            published_at=from_microseconds(state.at) if state.at else None,
+            failure=failure,
+        )
+
+    def status(self) -> Synced:
+        """What each store holds, as far as this disk knows; nothing is asked."""
+        return Synced(stores=tuple(self._synced(row.number, row.kind, "") for row in self.rows()))
+
+    def through(self) -> int:
+        """The newest record's number that some store holds; 0 where there is no store."""
+        return max((row.state.through for row in self.rows()), default=0)
+
+    def locator(self) -> str:
+        """Where the vault's bytes are, as text to keep with the kit.
+
+        Raises:
+            NotFoundError: the vault has no stores.
+        """
+        rows = {row.kind: row for row in self.rows()}
+        if not rows:
+            message = "This vault has no stores, so there is nothing to locate."
+            hint = "Add some with `haulout volumes add`."
+            raise NotFoundError(message, hint=hint)
+        volumes, walrus = rows.get("volumes"), rows.get("walrus")
+        return encode(
+            Locator(
+                vault=self._parts.vault_id,
+                clock=self._parts.journal.now(),
+                volumes=None if volumes is None else volumes.settings.encode(),
+                walrus=None if walrus is None else _place(walrus),
+            )
+        )
+
+    def close(self) -> None:
+        """Give connections and the lock back."""
+        with self._threads:
+            for _, store in self._open.values():
+                store.close()
+            self._open.clear()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+
+def locator_in(source: str | os.PathLike[str]) -> Locator | None:
+    """The locator that a text is, or that a file holds; None where it is something else.
+
+    Raises:
+        InputError: it is a locator that was mistyped or is cut short.
+    """
+    text = source if isinstance(source, str) else ""
+    if not text.lstrip().startswith(_LOCATOR):
+        try:
+            with Path(source).open("rb") as file:
+                text = file.read(MOST_CHARACTERS).decode("ascii", "replace")
+        except (OSError, ValueError):
+            return None
+    return decode(text) if text.lstrip().startswith(_LOCATOR) else None
+
+
+@contextmanager
+def located(locator: Locator, credentials: Mapping[str, str]) -> Generator[list[Store]]:
+    """The stores that a locator names, open for the block."""
+    found: list[Store] = []
+    try:
+        if locator.volumes is not None:
+            found.append(OPENERS["volumes"](locator.volumes.decode(), credentials))
+        if locator.walrus is not None:
+            found.append(OPENERS["walrus"](_settings(locator.walrus), credentials))
+        yield found
+    finally:
+        for store in found:
+            store.close()
+
+
+def _settings(place: WalrusPlace) -> str:
+    """A network's settings as a store keeps them, with where the newest head stood."""
+    head = place.head
+    fields = {
+        "publishers": place.publishers,
+        "aggregators": place.aggregators,
+        "nodes": place.nodes,
+        "n_shards": place.n_shards,
+        "head": head and (head.blob.hex(), head.offset, head.length, head.digest.hex()),
+    }
+    return msgspec.json.encode(fields).decode()
+
+
+def _place(row: StoreRow) -> WalrusPlace:
+    fields = msgspec.json.decode(row.settings)
+    return WalrusPlace(
+        publishers=tuple(fields["publishers"]),
+        aggregators=tuple(fields["aggregators"]),
+        nodes=tuple(fields.get("nodes", ())),
+        n_shards=fields["n_shards"],
+        head=row.state.place,
+    )
