@@ -21,7 +21,7 @@ from haulout.errors import (
     TooFewSliversError,
     WrongBytesError,
 )
-from haulout.redstuff import bcs, quilt, quilt_layout
+from haulout.redstuff import bcs, encode, quilt, quilt_layout
 from haulout.redstuff.parameters import parameters
 from haulout.redstuff.quilt import Item, Patch, PatchId
 from haulout.redstuff.sliver import Sliver
@@ -104,6 +104,21 @@ def test_the_vectors_items_come_back_from_the_blob_and_from_slivers(vector: dict
     assert quilt.patches_from_slivers(slivers, n) == back.patches == made.patches
     for item, patch in zip(items, made.patches, strict=True):
         assert quilt.item_from_slivers(patch, reversed(slivers[patch.start : patch.end])) == item
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['n_shards']}x{len(v['blobs'])}")
+def test_a_quilt_is_a_blob_whose_secondary_slivers_are_its_columns(vector: dict) -> None:
+    n = vector["n_shards"]
+    made = quilt.pack(items_of(vector), n)
+    encoded = encode(made.data, n)
+    assert encoded.blob_id_text == vector["quilt_blob_id"]
+    assert encoded.root_hash.hex() == vector["root_hash"]
+    assert encoded.symbol_size == made.symbol_size
+    first = encoded.secondary(0)
+    index = [encoded.secondary(k) for k in range(quilt.index_columns(first, n))]
+    for patch in quilt.patches_from_slivers(index, n):
+        run = [encoded.secondary(k) for k in range(patch.start, patch.end)]
+        assert quilt.item_from_slivers(patch, run) == made.item(patch)
 
 
 # --- round trips ---------------------------------------------------------------------------
@@ -494,9 +509,7 @@ def test_a_patch_id_reads_an_item_whatever_the_index_says() -> None:
     assert got == Item("b", b"x", {"k": "v"})
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_no_bytes_crash_the_reader(data: st.DataObject) -> None:
+def read_whatever(data: st.DataObject) -> None:
     """Bytes of a good quilt with some of them changed, and bytes at random."""
     if data.draw(st.booleans()):
         blob = bytearray(MADE.data)
@@ -516,6 +529,19 @@ def test_no_bytes_crash_the_reader(data: st.DataObject) -> None:
             made.item(patch)
         except WrongBytesError:
             continue
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_bytes_crash_the_reader(data: st.DataObject) -> None:
+    read_whatever(data)
+
+
+@pytest.mark.full
+@settings(max_examples=30_000, deadline=None)
+@given(st.data())
+def test_no_bytes_of_very_many_crash_the_reader(data: st.DataObject) -> None:
+    read_whatever(data)
 
 
 # --- patch IDs -----------------------------------------------------------------------------
