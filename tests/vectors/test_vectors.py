@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from haulout.crypto.envelope import EnvelopeContext, open_envelope, seal
 from haulout.crypto.keyfile import decode_keyfile
 from haulout.crypto.keys import DeviceKeys, SymmetricKey, derive
 from haulout.crypto.kit import RecoveryKit
+from haulout.crypto.section import Kind, open_section, padded, room
 from haulout.errors import (
     DamagedError,
     HauloutError,
@@ -23,7 +25,9 @@ from haulout.errors import (
 )
 from haulout.log.chain import EMPTY, Tip, follow, signature_matches
 from haulout.log.clock import tick
+from haulout.log.head import head_name, kit_secrets, open_head, standing
 from haulout.log.keychain import Keychain
+from haulout.log.locator import Locator, decode, encode
 from haulout.log.memory import read_payload
 from haulout.log.record import (
     Header,
@@ -35,6 +39,17 @@ from haulout.log.record import (
     id_text,
     record_hash,
 )
+from haulout.log.segment import (
+    Carried,
+    decode_keys,
+    decode_segment,
+    decode_vectors,
+    encode_keys,
+    encode_segment,
+    encode_vectors,
+    open_codes,
+    seal_codes,
+)
 
 HERE = Path(__file__).parent
 ERRORS = {"damaged": DamagedError, "version": VaultVersionError, "locked": VaultLockedError}
@@ -45,6 +60,7 @@ def load(name: str) -> Any:
 
 
 RECORD, CHAIN, ENVELOPE, KEYS = map(load, ("record", "chain", "envelope", "keys"))
+SECTION, SEGMENT, HEAD, LOCATOR = map(load, ("section", "segment", "head", "locator"))
 raw = bytes.fromhex
 
 
@@ -74,7 +90,11 @@ def test_make_py_tells_of_a_file_that_it_would_not_make(
     assert capsys.readouterr().out == "chain.json is not what this program makes\n"
 
 
-@pytest.mark.parametrize("found", [RECORD["header"], RECORD["payload"], ENVELOPE, CHAIN])
+REASONED = [RECORD["header"], RECORD["payload"], ENVELOPE, CHAIN, SECTION, HEAD, LOCATOR]
+REASONED += [SEGMENT[part] for part in ("segment", "keys", "vectors", "codes")]
+
+
+@pytest.mark.parametrize("found", REASONED)
 def test_every_rejected_vector_says_why(found: dict[str, Any]) -> None:
     assert all(case["reason"] for case in found["reject"])
     assert len({case["name"] for case in found["reject"]}) == len(found["reject"])
@@ -329,3 +349,204 @@ def test_another_key_file_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(ERRORS[case["error"]]) as raised:
         decode_keyfile(raw(case["bytes"]), passphrase=case["passphrase"], name="device.key")
     assert isinstance(raised.value, HauloutError)
+
+
+# --- section -------------------------------------------------------------------------------
+
+
+def numbered(secrets: dict[str, str]) -> dict[int, bytes]:
+    return {int(generation): raw(secret) for generation, secret in secrets.items()}
+
+
+@pytest.mark.parametrize(("length", "size"), SECTION["padded"])
+def test_a_length_is_padded_as_the_paper_says(length: int, size: int) -> None:
+    assert padded(length) == size == plainly.padded(length)
+
+
+@pytest.mark.parametrize(("section", "content"), SECTION["room"])
+def test_a_section_has_room_for_so_much_and_no_more(section: int, content: int) -> None:
+    assert room(section) == content
+    assert plainly.padded(content + 41) <= section < plainly.padded(content + 42)
+
+
+@cases(SECTION["accept"])
+def test_a_section_opens_where_it_belongs(case: dict[str, Any]) -> None:
+    given = (numbered(case["secrets"]), case["kind"], raw(case["vault"]), raw(case["section"]))
+    assert plainly.open_section(*given) == raw(case["content"])
+    assert open_section(given[0], Kind(given[1]), *given[2:]) == raw(case["content"])
+
+
+@cases(SECTION["reject"])
+def test_a_section_opens_nowhere_else(case: dict[str, Any]) -> None:
+    given = (numbered(case["secrets"]), Kind(case["kind"]), raw(case["vault"]))
+    with pytest.raises(ERRORS[case["error"]]):
+        open_section(*given, raw(case["section"]))
+    assert refused(plainly.open_section, *given, raw(case["section"]))
+
+
+def refused(read: Callable[..., object], *given: object, **named: Any) -> bool:
+    try:
+        read(*given, **named)
+    except Exception:  # noqa: BLE001 whatever the plain reader trips over, it does not accept
+        return True
+    return False
+
+
+# --- segment -------------------------------------------------------------------------------
+
+
+@cases(SEGMENT["segment"]["accept"])
+def test_a_segment_gives_its_records_back(case: dict[str, Any]) -> None:
+    content, vault = raw(case["content"]), raw(case["vault"])
+    expected = [
+        (raw(one["header"]), raw(one["signature"]), one["payload"] and raw(one["payload"]))
+        for one in case["records"]
+    ]
+    expected = [(h, s, b"" if p == "" else p) for h, s, p in expected]
+    assert plainly.segment(content, vault) == expected
+    records = decode_segment(content, vault)
+    assert records == [Carried(decode_header(h), h, s, p) for h, s, p in expected]
+    assert encode_segment(case["lane"], records) == content
+
+
+@cases(SEGMENT["segment"]["reject"])
+def test_anything_else_is_no_segment(case: dict[str, Any]) -> None:
+    with pytest.raises(ERRORS[case["error"]]):
+        decode_segment(raw(case["content"]), make.VAULT)
+    assert refused(plainly.segment, raw(case["content"]), make.VAULT)
+
+
+def unhexed_pairs(case: dict[str, Any]) -> dict[bytes, bytes]:
+    return {raw(name): raw(value) for name, value in case["pairs"].items()}
+
+
+@cases(SEGMENT["keys"]["accept"])
+def test_a_key_chunk_gives_its_wraps_back(case: dict[str, Any]) -> None:
+    content, expected = raw(case["content"]), unhexed_pairs(case)
+    assert decode_keys(content) == expected == plainly.pairs(content)[1]
+    assert encode_keys(dict(reversed(expected.items()))) == content
+
+
+@cases(SEGMENT["keys"]["reject"])
+def test_anything_else_is_no_key_chunk(case: dict[str, Any]) -> None:
+    with pytest.raises(ERRORS[case["error"]]):
+        decode_keys(raw(case["content"]))
+    assert refused(plainly.pairs, raw(case["content"]))
+
+
+@cases(SEGMENT["vectors"]["accept"])
+def test_a_vector_section_gives_its_vectors_back(case: dict[str, Any]) -> None:
+    content, expected = raw(case["content"]), (case["model"], unhexed_pairs(case))
+    assert decode_vectors(content) == expected == plainly.pairs(content, named=True)
+    assert encode_vectors(*expected) == content
+
+
+@cases(SEGMENT["vectors"]["reject"])
+def test_anything_else_is_no_vector_section(case: dict[str, Any]) -> None:
+    with pytest.raises(ERRORS[case["error"]]):
+        decode_vectors(raw(case["content"]))
+    assert refused(plainly.pairs, raw(case["content"]), named=True)
+
+
+def codes(case: dict[str, Any]) -> tuple[bytes, bytes, str]:
+    return raw(case["key"]), raw(case["record"]), case["model"]
+
+
+@cases(SEGMENT["codes"]["accept"])
+def test_vectors_open_with_their_record(case: dict[str, Any]) -> None:
+    parts, sealed = [raw(part) for part in case["parts"]], raw(case["sealed"])
+    assert open_codes(*codes(case), sealed) == parts == plainly.open_codes(*codes(case), sealed)
+    assert seal_codes(*codes(case), parts) == sealed
+
+
+@cases(SEGMENT["codes"]["reject"])
+def test_vectors_open_with_no_other_record(case: dict[str, Any]) -> None:
+    with pytest.raises(DamagedError):
+        open_codes(*codes(case), raw(case["sealed"]))
+    assert refused(plainly.open_codes, *codes(case), raw(case["sealed"]))
+
+
+# --- head ----------------------------------------------------------------------------------
+
+HEAD_VAULT, HEAD_KIT = raw(HEAD["vault"]), raw(HEAD["kit"])
+
+
+@cases(HEAD["accept"])
+def test_the_kit_alone_opens_a_head(case: dict[str, Any]) -> None:
+    data, name = raw(case["bytes"]), case["stored_as"]
+    secrets = kit_secrets(data, HEAD_VAULT, RecoveryKit(HEAD_KIT).recovery)
+    assert secrets == numbered(case["secrets"])
+    head = open_head(data, HEAD_VAULT, secrets, name)
+    assert (head.number, head.lane) == (case["number"], case["lane"])
+    assert plainly.written(plainly.read(raw(case["body"]))) == raw(case["body"])
+    assert plainly.head(data, HEAD_VAULT, secrets) == raw(case["body"]) == canonical([1, *head])
+    assert plainly.head_name(HEAD_VAULT, raw(HEAD["device"]), head.lane) == name
+    _, wraps, _ = plainly.head_parts(data)
+    recovery = plainly.derive(HEAD_KIT, "recovery")
+    for generation, wrap in wraps.items():
+        context = b"haulout/1/user-key\0" + HEAD_VAULT + generation.to_bytes(4, "big")
+        assert plainly.open_wrap(recovery, wrap, context) == secrets[generation]
+
+
+@cases(HEAD["reject"])
+def test_a_head_is_believed_for_no_other_reason(case: dict[str, Any]) -> None:
+    secrets = numbered(HEAD["secrets"])
+    with pytest.raises(ERRORS[case["error"]]):
+        open_head(raw(case["bytes"]), HEAD_VAULT, secrets)
+    assert refused(plainly.head, raw(case["bytes"]), HEAD_VAULT, secrets)
+
+
+@cases(HEAD["not_for_this_kit"])
+def test_another_kit_gets_no_key_from_a_head(case: dict[str, Any]) -> None:
+    with pytest.raises(VaultLockedError):
+        kit_secrets(raw(case["bytes"]), HEAD_VAULT, RecoveryKit(HEAD_KIT).recovery)
+
+
+def test_a_head_under_the_name_of_another_is_refused() -> None:
+    data, secrets = raw(HEAD["accept"][0]["bytes"]), numbered(HEAD["secrets"])
+    for device, lane in ((raw(HEAD["device"]), 2), (make.OTHER_DEVICE.id, 1)):
+        with pytest.raises(DamagedError):
+            open_head(data, HEAD_VAULT, secrets, head_name(HEAD_VAULT, device, lane))
+
+
+@cases(HEAD["standing"])
+def test_two_heads_tell_how_they_stand_to_each_other(case: dict[str, Any]) -> None:
+    secrets = numbered(HEAD["secrets"])
+    known, found = (open_head(raw(case[n]), HEAD_VAULT, secrets) for n in ("known", "found"))
+    told = standing(raw(case["known"]), known, raw(case["found"]), found)
+    assert told.value == case["standing"]
+
+
+# --- locator -------------------------------------------------------------------------------
+
+
+def told_locator(locator: Locator) -> dict[str, Any]:
+    fields = make.hexed(locator._asdict())
+    if locator.walrus is not None:
+        place = locator.walrus._asdict()
+        services = {name: list(place[name]) for name in ("publishers", "aggregators", "nodes")}
+        head = place["head"] and make.hexed(place["head"]._asdict())
+        fields["walrus"] = place | services | {"head": head}
+    return fields
+
+
+@cases(LOCATOR["accept"])
+def test_a_locator_is_read_from_its_text(case: dict[str, Any]) -> None:
+    locator = decode(case["text"])
+    assert told_locator(locator) == case["locator"]
+    assert encode(locator) == case["text"]
+    assert plainly.written(plainly.locator(case["text"])) == canonical([*locator])
+    assert max(map(len, case["text"].split("\n"))) <= 64
+
+
+@pytest.mark.parametrize("text", LOCATOR["same"])
+def test_spaces_and_line_breaks_do_not_matter_to_a_locator(text: str) -> None:
+    assert decode(text) == decode(LOCATOR["accept"][0]["text"])
+
+
+@cases(LOCATOR["reject"])
+def test_anything_else_is_no_locator(case: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as raised:
+        decode(case["text"])
+    assert raised.value.hint
+    assert refused(plainly.locator, case["text"])

@@ -168,7 +168,8 @@ class Keychain:
     def _learn_user_key(self, fields: dict[Any, Any]) -> None:
         generation = fields["user"]
         self.kit_public = fields["kit"]
-        self.kit_wraps.setdefault(generation, fields["wraps"][_KIT])
+        if _KIT in fields["wraps"]:
+            self.kit_wraps.setdefault(generation, fields["wraps"][_KIT])
         wrapped = fields["wraps"].get(self._wrap_name)
         if wrapped is None:
             return
