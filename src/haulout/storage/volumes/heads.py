@@ -24,7 +24,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from haulout.errors import ConflictError, LimitError, StoreUnavailableError, WrongBytesError
+from haulout.errors import (
+    ConflictError,
+    LimitError,
+    StorageError,
+    StoreUnavailableError,
+    WrongBytesError,
+)
 from haulout.storage.backend import Backend, Versioned
 from haulout.storage.volumes.headstate import (
     MOST_HEAD_BYTES,
@@ -34,8 +40,9 @@ from haulout.storage.volumes.headstate import (
     decode_state,
     encode_state,
 )
+from haulout.storage.volumes.layout import Layout, decode_layout
 from haulout.storage.volumes.members import Members, bounded_list
-from haulout.storage.volumes.naming import HEADS, head_name
+from haulout.storage.volumes.naming import HEADS, LAYOUT_HEAD, head_name
 from haulout.storage.volumes.quorum import head_quorum
 from haulout.storage.volumes.rounds import Answer, Question, Round, ask_all
 
@@ -106,6 +113,16 @@ def read_heads(members: Members, name: str) -> tuple[HeadCopy, ...]:
     )
 
 
+def read_layout(backend: Backend) -> Layout | None:
+    """The layout that one place tells of; None where it tells of none that can be read."""
+    try:
+        head = backend.read_head(head_name(LAYOUT_HEAD))
+        state = None if head is None else decode_state(head.data)
+        return None if state is None or state.data is None else decode_layout(state.data)
+    except StorageError:
+        return None
+
+
 def list_heads(members: Members, prefix: str) -> tuple[str, ...]:
     """The names of all heads that stand on any volume.
 
@@ -152,7 +169,7 @@ def publish(
         highest = max([highest, *(vote.state.promised.number for vote in seen.values())]) + 1
         ballot = Ballot(members.layout.generation, highest, nonce)
         promises = promise(members, swap.name, ballot)
-        if not head_quorum(members.layout, _granting(promises)):
+        if not head_quorum(members.layout, granting(promises)):
             _give_up_without_quorum(members, swap.name, promises)
             _pause(members, attempt, jitter)
             continue
@@ -160,8 +177,8 @@ def publish(
         if stands.data not in {swap.replaces, swap.data}:
             raise _conflict(swap.name, promises, stands)
         accepted = accept(members, swap.name, HeadState(ballot, ballot, swap.data), promises)
-        if head_quorum(members.layout, _granting(accepted)):
-            return tuple(sorted(_granting(accepted)))
+        if head_quorum(members.layout, granting(accepted)):
+            return tuple(sorted(granting(accepted)))
         if not _outbid(accepted):
             message = f"It is not known whether head {swap.name} was published: too few answered."
             raise StoreUnavailableError(message, hint="Publish the same again.")
@@ -170,8 +187,13 @@ def publish(
     raise StoreUnavailableError(message, hint="Publish the same again.")
 
 
-def promise(members: Members, name: str, ballot: Ballot) -> dict[str, Vote]:
-    """Ask every volume to accept nothing below a ballot, and learn what stands there."""
+def promise(members: Members, name: str, ballot: Ballot, *, fenced: bool = True) -> dict[str, Vote]:
+    """Ask every volume to accept nothing below a ballot, and learn what stands there.
+
+    Args:
+        members: the set; ``name``: the head; ``ballot``: which.
+        fenced: whether volumes of a newer layout refuse; a rebalance passes over that.
+    """
 
     def call(backend: Backend) -> Vote:
         vote = _seen(backend.read_head(head_name(name)))
@@ -181,7 +203,7 @@ def promise(members: Members, name: str, ballot: Ballot) -> dict[str, Vote]:
             return vote._replace(granted=vote.state.promised == ballot)
         return _swapped(backend, name, vote.state._replace(promised=ballot), vote.version)
 
-    return _votes(members, dict.fromkeys(members.names, call), writing=True)
+    return _votes(members, dict.fromkeys(members.names, call), writing=fenced)
 
 
 def accept(
@@ -205,7 +227,7 @@ def current(members: Members, votes: dict[str, Vote], number: Number | None) -> 
     Raises:
         ConflictError: no copy is kept alike by enough volumes to be believed.
     """
-    states = {volume: votes[volume].state for volume in _granting(votes)}
+    states = {volume: votes[volume].state for volume in granting(votes)}
     if number is not None:
         numbered = [
             (number(state.data), state) for state in states.values() if state.data is not None
@@ -250,7 +272,7 @@ def settle(members: Members, name: str) -> tuple[tuple[str, ...], bool]:
 
     lagging = {v: calling(vote) for v, vote in votes.items() if vote.state.accepted < accepted}
     raised = _votes(members, lagging, writing=True)
-    return tuple(sorted(_granting(raised))), True
+    return tuple(sorted(granting(raised))), True
 
 
 def _seen(head: Versioned | None) -> Vote:
@@ -302,7 +324,7 @@ def _votes(
                 votes[found.question.volume] = found.value
             else:
                 _note(members, found)
-            if enough_at is None and head_quorum(members.layout, _granting(votes)):
+            if enough_at is None and head_quorum(members.layout, granting(votes)):
                 enough_at = members.now()
     return votes
 
@@ -313,7 +335,8 @@ def _note(members: Members, answer: Answer[Vote]) -> None:
     members.lines.pace.failed(answer.question.volume, error.message)
 
 
-def _granting(votes: dict[str, Vote]) -> set[str]:
+def granting(votes: dict[str, Vote]) -> set[str]:
+    """The volumes that keep the ballot they were asked to keep."""
     return {volume for volume, vote in votes.items() if vote.granted}
 
 
@@ -346,7 +369,7 @@ def _pause(members: Members, attempt: int, jitter: Callable[[], float]) -> None:
 
 
 def _conflict(name: str, votes: dict[str, Vote], stands: HeadState) -> ConflictError:
-    keeping = sorted(v for v in _granting(votes) if votes[v].state.data == stands.data)
+    keeping = sorted(v for v in granting(votes) if votes[v].state.data == stands.data)
     what = "no head" if stands.data is None else "another head"
     message = (
         f"Not what was expected stands under {name}: volumes {', '.join(keeping)} keep {what}."

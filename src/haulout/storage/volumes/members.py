@@ -107,16 +107,16 @@ class Members:
             StoreUnavailableError: the place is not this volume of this set.
         """
         try:
-            marker = decode_marker(backend.get(MARKER, 0, MOST_MARKER_BYTES + 1))
-        except BlobMissingError as error:
-            self._proved.discard(volume)
-            message = f"The place of volume {volume} has no marker: it is empty, or another place."
-            hint = "Connect the right place, or adopt this one as the volume, then repair."
-            raise StoreUnavailableError(message, hint=hint) from error
+            marker = self._look(backend)
         except WrongBytesError as error:
             self._proved.discard(volume)
             message = f"The marker of volume {volume} cannot be read. {error.message}"
             raise StoreUnavailableError(message) from error
+        if marker is None:
+            self._proved.discard(volume)
+            message = f"The place of volume {volume} has no marker: it is empty, or another place."
+            hint = "Connect the right place, or adopt this one as the volume, then repair."
+            raise StoreUnavailableError(message, hint=hint)
         if (marker.set_id, marker.volume) != (self.layout.set_id, volume):
             self._proved.discard(volume)
             message = (
@@ -132,21 +132,32 @@ class Members:
 
         Raises:
             ConflictError: it is another volume's, or holds something and no marker.
+            StorageError: it does not answer, or cannot be written.
         """
         try:
-            marker = self.prove(volume, backend)
-        except StoreUnavailableError as error:
-            if not isinstance(error.__cause__, BlobMissingError):
-                raise ConflictError(error.message, hint=error.hint) from error
-            if next(iter(backend.list()), None) is not None:
-                message = f"The place of volume {volume} holds objects, and no marker."
-                hint = "Use an empty place, or remove what is in this one."
-                raise ConflictError(message, hint=hint) from error
-        else:
+            marker = self._look(backend)
+        except WrongBytesError as error:
+            raise ConflictError(f"The place of volume {volume} is not empty.") from error
+        if marker is None and next(iter(backend.list()), None) is not None:
+            message = f"The place of volume {volume} holds objects, and no marker."
+            raise ConflictError(message, hint="Use an empty place, or remove what is in this one.")
+        if marker is not None:
+            if (marker.set_id, marker.volume) != (self.layout.set_id, volume):
+                message = (
+                    f"The place of volume {volume} belongs to volume {marker.volume} of a set."
+                )
+                raise ConflictError(message, hint="Use another place for it.")
             if marker.generation >= self.layout.generation:
                 return
         backend.put(MARKER, self.marker(volume))
         self._proved.add(volume)
+
+    def _look(self, backend: Backend) -> Marker | None:
+        """The marker of a place, or None where there is none."""
+        try:
+            return decode_marker(backend.get(MARKER, 0, MOST_MARKER_BYTES + 1))
+        except BlobMissingError:
+            return None
 
     def marker(self, volume: str) -> bytes:
         """What a volume's marker says under this layout."""

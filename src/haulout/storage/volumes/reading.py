@@ -61,6 +61,7 @@ class Reading:
         self._members = members
         self._faults: dict[tuple[str, int | None, str], Fault] = {}
         self._slivers: dict[tuple[str, int], Sliver] = {}
+        self._unfit: set[tuple[Axis, int]] = set()
         self._metadata = members.known(blob_id)
 
     @property
@@ -167,6 +168,14 @@ class Reading:
                     got.append(sliver)
         return got[:wanted]
 
+    def hold(self, slivers: Iterable[Sliver]) -> None:
+        """Use slivers that the caller has and verified, instead of reading them."""
+        self._slivers.update({(sliver.axis, sliver.index): sliver for sliver in slivers})
+
+    def pass_over(self, unfit: Iterable[tuple[Axis, int]]) -> None:
+        """Never ask for these slivers, by axis and shard: they are known to be gone or damaged."""
+        self._unfit.update(unfit)
+
     def note(self, fault: Fault) -> None:
         """Keep a fault, once, and have its volume asked last for a while."""
         self._faults.setdefault((fault.volume, fault.shard, fault.kind), fault)
@@ -191,7 +200,8 @@ class Reading:
             )
             return avoided, recovered, latency, shard
 
-        return sorted((shard for shard in shards if shard not in gone), key=rank)
+        fit = [s for s in shards if s not in gone and (axis, s) not in self._unfit]
+        return sorted(fit, key=rank)
 
     def _prefix_question(self, shard: int) -> Question[bytes]:
         name = shard_name(self.blob_id, shard)

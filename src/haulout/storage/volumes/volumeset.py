@@ -23,9 +23,10 @@ from haulout.storage.backend import Backend
 from haulout.storage.volumes import heads
 from haulout.storage.volumes.clock import Clock, SystemClock
 from haulout.storage.volumes.headstate import NONCE_BYTES
-from haulout.storage.volumes.layout import Layout
+from haulout.storage.volumes.layout import Layout, encode_layout
 from haulout.storage.volumes.listing import Listing, list_blobs
 from haulout.storage.volumes.members import Members
+from haulout.storage.volumes.naming import LAYOUT_HEAD
 from haulout.storage.volumes.reading import Read, Reading
 from haulout.storage.volumes.writing import Deleted, Putting, Stored, Stragglers, delete
 
@@ -246,6 +247,16 @@ class VolumeSet:
             StoreUnavailableError: no volume answers.
         """
         return heads.list_heads(self.members, prefix)
+
+    def publish_layout(self, replaces: Layout | None = None) -> tuple[str, ...]:
+        """Put the layout itself under the head `layout`, so that any volume tells of the others.
+
+        Args:
+            replaces: the layout that stands there; None for a new set. Publishing again what
+                stands is harmless. `rebalance` publishes the layouts that follow.
+        """
+        before = None if replaces is None else encode_layout(replaces)
+        return self.publish_head(LAYOUT_HEAD, encode_layout(self.layout), before)
 
     def nonce(self) -> bytes:
         """Random bytes for a ballot."""
