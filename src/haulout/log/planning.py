@@ -67,26 +67,39 @@ def erased_within(erased: Sequence[int], first: int, last: int) -> int:
     return bisect_right(erased, last) - bisect_left(erased, first)
 
 
-def standing(
+def ending(
     runs: Iterable[PublishedRun], erased: Sequence[int], doomed: Collection[bytes]
+) -> set[bytes]:
+    """Blobs that the next head must not name: the doomed, and those with keys that are erased.
+
+    What is erased goes with its whole blob, so all else that stands in it is written again.
+    """
+    ended = set(doomed)
+    for published in runs:
+        keys = published.run.keys
+        if keys is not None and _is_stale(published, erased):
+            ended.add(keys.blob)
+    return ended
+
+
+def _is_stale(published: PublishedRun, erased: Sequence[int]) -> bool:
+    return erased_within(erased, published.first, published.last) != published.erased
+
+
+def standing(
+    runs: Iterable[PublishedRun], erased: Sequence[int], ended: Collection[bytes]
 ) -> list[Wanted]:
     """The published runs, each with what of it has to be written again.
 
-    Keys are written again where a record was erased since, and wherever they share a blob with
-    such keys: what is erased goes with its whole blob.
+    Args:
+        runs: those of the head that stands; ``erased``: numbers of all erased records, in order.
+        ended: what `ending` gave.
     """
     wanted: list[Wanted] = []
-    dead = set(doomed)
-    stale: dict[int, bool] = {}
-    for published in runs:
-        count = erased_within(erased, published.first, published.last)
-        stale[published.first] = count != published.erased
-        if stale[published.first] and published.run.keys is not None:
-            dead.add(published.run.keys.blob)
     for published in runs:
         keys, segment = published.run.keys, published.run.segment
-        moved = segment.blob in doomed
-        again = moved or stale[published.first] or (keys is not None and keys.blob in dead)
+        moved = segment.blob in ended
+        again = moved or _is_stale(published, erased) or (keys is not None and keys.blob in ended)
         base = None if moved else published
         wanted.append(
             Wanted(published.first, published.last, segment.length, base, keys=again, models=())
@@ -98,7 +111,7 @@ def plan(
     runs: Iterable[PublishedRun],
     fresh: Iterable[tuple[int, int]],
     erased: Sequence[int],
-    doomed: Collection[bytes] = (),
+    ended: Collection[bytes] = (),
 ) -> list[Wanted]:
     """The runs of the next head, in order, each with what has to be written for it.
 
@@ -106,20 +119,20 @@ def plan(
         runs: those of the head that stands.
         fresh: number and bytes of each record that is not published, in order.
         erased: numbers of all records that were erased, in order.
-        doomed: blobs that the next head must not name: about to end, or to be erased.
+        ended: what `ending` gave.
     """
-    return join([*standing(runs, erased, doomed), *cut(fresh)])
+    return join([*standing(runs, erased, ended), *cut(fresh)])
 
 
 def with_vectors(
     wanted: Iterable[Wanted],
     ready: Callable[[int, int], tuple[str, ...]],
-    doomed: Collection[bytes] = (),
+    ended: Collection[bytes] = (),
 ) -> list[Wanted]:
     """The same runs, with the models whose vectors are to be written.
 
     Args:
-        wanted: what `plan` gave; ``doomed``: as there.
+        wanted: what `plan` gave; ``ended``: as there.
         ready: the models of which every vector of the records in a range is there.
     """
     found: list[Wanted] = []
@@ -127,7 +140,7 @@ def with_vectors(
         models = ready(one.first, one.last)
         if one.base is not None:
             pairs = zip(one.base.models, one.base.run.vectors, strict=True)
-            there = {model for model, ref in pairs if ref.blob not in doomed}
+            there = {model for model, ref in pairs if ref.blob not in ended}
             models = tuple(model for model in models if model not in there)
         found.append(one._replace(models=models))
     return found

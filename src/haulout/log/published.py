@@ -7,7 +7,7 @@ the same packs under the same blob IDs, which a store that has them already does
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -40,8 +40,10 @@ CREATE TABLE remote_chunk (
     offset INTEGER NOT NULL,
     length INTEGER NOT NULL,
     digest BLOB NOT NULL,
+    map INTEGER NOT NULL,              -- which map of the head names it
     PRIMARY KEY (store, chunk)
 ) WITHOUT ROWID;
+CREATE INDEX remote_chunk_blob ON remote_chunk (store, blob);
 """
 """The fourth step of the schema."""
 
@@ -66,7 +68,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     place: Ref | None = None
     through: int = 0
     runs: tuple[PublishedRun, ...] = ()
-    chunks: tuple[Ref, ...] = ()
+    chunks: tuple[PublishedMap, ...] = ()
     at: int = 0
     replaces: tuple[tuple[str, bytes], ...] = ()
 
@@ -86,6 +88,14 @@ class PublishedRun(NamedTuple):
     run: Run
     erased: int
     models: tuple[str, ...]
+
+
+class PublishedMap(NamedTuple):
+    """A map of attachment chunks: which of the store's it is, its content's SHA-256, its place."""
+
+    number: int
+    content: bytes
+    ref: Ref
 
 
 class Pack(NamedTuple):
@@ -224,21 +234,60 @@ def forget_blob(connection: Transaction, store: int, blob: bytes) -> None:
 # ---------------------------------------------------------------------- attachment chunks
 
 
-def note_chunk(connection: Transaction, store: int, chunk: bytes, ref: Ref) -> None:
-    """Note where a chunk stands in a store."""
+CHUNKS_IN_A_MAP = 2048
+
+
+class ChunkPlace(NamedTuple):
+    """Where an attachment's chunk stands in a store, and which map names it."""
+
+    chunk: bytes
+    ref: Ref
+    map: int
+
+
+def intend_chunks(
+    connection: Transaction, store: int, pack: Pack, places: Sequence[tuple[bytes, Ref]]
+) -> None:
+    """Write down a pack of chunks before its first byte is sent."""
+    row = connection.execute(
+        "SELECT max(map), count(*) FROM remote_chunk WHERE store = ?1 AND map ="
+        " (SELECT max(map) FROM remote_chunk WHERE store = ?1)",
+        (store,),
+    ).fetchone()
+    last, count = row if row and row[0] is not None else (0, 0)
+    number = last + (count + len(places) > CHUNKS_IN_A_MAP and count > 0)
     connection.execute(
-        "INSERT OR REPLACE INTO remote_chunk VALUES (?, ?, ?, ?, ?, ?)", (store, chunk, *ref)
+        "INSERT OR IGNORE INTO remote_blob VALUES (?, ?, ?, ?, 0, NULL)",
+        (store, pack.blob, pack.bytes, int(pack.lasting)),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO remote_chunk VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(store, chunk, *ref, number) for chunk, ref in places],
     )
 
 
-def chunk_places(connection: Transaction, store: int) -> dict[bytes, Ref]:
-    """Where each chunk stands in a store."""
+def inherit_chunks(
+    connection: Transaction, store: int, places: Iterable[tuple[bytes, Ref]], number: int
+) -> None:
+    """Take over what another device's map says."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO remote_chunk VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(store, chunk, *ref, number) for chunk, ref in places],
+    )
+
+
+def chunk_places(connection: Transaction, store: int) -> list[ChunkPlace]:
+    """Where each chunk stands in a store, or is to stand, in the order of maps and packs."""
     rows = connection.execute(
-        "SELECT chunk, blob, offset, length, digest FROM remote_chunk WHERE store = ?", (store,)
+        "SELECT chunk, blob, offset, length, digest, map FROM remote_chunk WHERE store = ?"
+        " ORDER BY map, blob, offset",
+        (store,),
     ).fetchall()
-    return {chunk: Ref(*place) for chunk, *place in rows}
+    return [ChunkPlace(row[0], Ref(*row[1:5]), row[5]) for row in rows]
 
 
-def forget_chunk(connection: Transaction, store: int, chunk: bytes) -> None:
-    """Note that a chunk is published no more."""
-    connection.execute("DELETE FROM remote_chunk WHERE store = ? AND chunk = ?", (store, chunk))
+def forget_chunks(connection: Transaction, store: int, chunks: Iterable[bytes]) -> None:
+    """Note that chunks are published no more."""
+    connection.executemany(
+        "DELETE FROM remote_chunk WHERE store = ? AND chunk = ?", [(store, one) for one in chunks]
+    )

@@ -15,16 +15,21 @@ confirmed every blob that the head names.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
+from haulout.crypto.section import Kind
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError
 from haulout.log import head as heads
 from haulout.log import planning, published
 from haulout.log.head import Head, Ref, Run, Tip
+from haulout.log.keychain import fresh_wraps
 from haulout.log.planning import Wanted
-from haulout.log.published import Intent, Published, PublishedRun, StoreRow
+from haulout.log.published import Intent, Published, PublishedMap, PublishedRun, StoreRow
 from haulout.log.record import GENESIS, Lane, record_hash
+from haulout.vault.chunksending import ChunkSending, unchanged
 from haulout.vault.opening import Parts
 from haulout.vault.outbox import Outbox
 from haulout.vault.packing import Packing
@@ -35,7 +40,20 @@ Report = Callable[[int, int | None], None]
 
 MOST_RECORDS = 100_000
 """In one publication; what is left follows in the next one."""
-_SEGMENT, _KEYS = "/segment", "/keys"
+_SEGMENT, _KEYS, _MAP = "/segment", "/keys", "/map"
+
+
+class Contents(NamedTuple):
+    """What the next head names.
+
+    Attributes:
+        runs: all of them; ``maps``: all maps of attachment chunks.
+        through: the number of the newest record among the runs.
+    """
+
+    runs: Sequence[PublishedRun]
+    maps: Sequence[PublishedMap]
+    through: int
 
 
 class Publisher:
@@ -49,6 +67,9 @@ class Publisher:
     def __init__(self, parts: Parts, store: Store, number: int, outbox: Outbox) -> None:
         self._parts, self._store, self._number, self._outbox = parts, store, number, outbox
         self._journal, self._database = parts.journal, parts.database
+        with parts.database.read() as connection:  # keys that other processes brought in
+            self._journal.refresh_keys(connection)
+        self._chunks = ChunkSending(parts, store, number)
         self._name = heads.head_name(parts.vault_id, parts.device.id, Lane.MEMORY)
 
     def _row(self) -> StoreRow:
@@ -68,6 +89,7 @@ class Publisher:
         if row.intent is not None:
             self._carry_out(row.state, row.intent, report)
             row = self._row()
+        self._chunks.send(report)
         more = True
         while more:
             intent, more = self._intend(row.state)
@@ -81,24 +103,45 @@ class Publisher:
 
     def _intend(self, state: Published) -> tuple[Intent | None, bool]:
         """Write the next publication down, if there is one; and whether another has to follow."""
+        maps = self._chunks.maps()
         with self._database.read() as connection:
-            self._journal.refresh_keys(connection)
             new = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
             through = new[-1][0] if new else state.through
             gone = [num for num in erased(connection, self._parts.vault) if num <= through]
+            ended = planning.ending(state.runs, gone, ())
             sections = self._sections()
             wanted = planning.with_vectors(
-                planning.plan(state.runs, new, gone),
+                planning.plan(state.runs, new, gone, ended),
                 lambda first, last: sections.ready(connection, first, last),
+                ended,
             )
-            if not planning.changes(wanted):
+            standing = unchanged(maps, state.chunks, ended)
+            same_maps = len(standing) == len(maps) == len(state.chunks)
+            if same_maps and not planning.changes(wanted):
                 return None, False
             packing = Packing(self._store, self._outbox)
             places = self._seal(connection, sections, wanted, packing)
+            for number, content in maps:
+                if number not in standing:
+                    data = sections.seal(Kind.CHUNK_MAP, content)
+                    places[number, _MAP] = packing.add(data, lasting=False)
             packs, refs = packing.finish()
             found = {place: refs[number] for place, number in places.items()}
-            runs = [_run(one, found, gone) for one in wanted]
-            after = self._with_head(connection, state, runs, through)
+            after = self._with_head(
+                connection,
+                state,
+                Contents(
+                    runs=[_run(one, found, gone) for one in wanted],
+                    maps=[
+                        standing.get(number)
+                        or PublishedMap(
+                            number, hashlib.sha256(content).digest(), found[number, _MAP]
+                        )
+                        for number, content in maps
+                    ],
+                    through=through,
+                ),
+            )
         intent = Intent(packs=tuple(packs), after=after)
         self._database.write(lambda tx: published.intend(tx, self._number, intent))
         return intent, len(new) == MOST_RECORDS
@@ -130,9 +173,9 @@ class Publisher:
         return places
 
     def _with_head(
-        self, connection: Transaction, state: Published, runs: list[PublishedRun], through: int
+        self, connection: Transaction, state: Published, contents: Contents
     ) -> Published:
-        """What will be published: the runs, and the head that names them, signed and sealed."""
+        """What will be published: the contents, and the head that names them, signed and sealed."""
         keychain, device = self._journal.keychain, self._parts.device
         clock = self._journal.now()
         head = Head(
@@ -143,20 +186,24 @@ class Publisher:
             clock=clock,
             previous=heads.digest(state.head) if state.head else GENESIS,
             certificate=keychain.certificates[device.id],
-            tips=_tips(connection, self._parts.vault, through),
-            runs=tuple(run.run for run in runs),
-            chunks=state.chunks,
+            tips=_tips(connection, self._parts.vault, contents.through),
+            runs=tuple(run.run for run in contents.runs),
+            chunks=tuple(one.ref for one in contents.maps),
             stores=self._store.settings().encode(),
         )
         data = heads.seal_head(
-            head, device, keychain.user_secrets(), keychain.kit_wraps, self._journal.entropy
+            head,
+            device,
+            keychain.user_secrets(),
+            fresh_wraps(head.vault, keychain.user_secrets(), keychain.kit_public),
+            self._journal.entropy,
         )
         return Published(
             number=head.number,
             head=data,
-            through=through,
-            runs=tuple(runs),
-            chunks=head.chunks,
+            through=contents.through,
+            runs=tuple(contents.runs),
+            chunks=tuple(contents.maps),
             at=clock,
         )
 
@@ -199,10 +246,10 @@ class Publisher:
     def _sweep(self, state: Published) -> None:
         """Remove what no head names any more, where the store removes anything."""
         named = {ref.blob for run in state.runs for ref in _refs(run.run)}
-        named |= {ref.blob for ref in state.chunks}
+        named |= {one.ref.blob for one in state.chunks}
         with self._database.read() as connection:
             found = published.blobs(connection, self._number)
-            named |= {ref.blob for ref in published.chunk_places(connection, self._number).values()}
+            named |= {one.ref.blob for one in published.chunk_places(connection, self._number)}
         for one in found:
             if one.blob not in named and self._store.delete(one.blob):
                 blob = one.blob

@@ -11,6 +11,7 @@ A run that cannot be read is named and counted, and the rest is restored all the
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,13 +34,14 @@ from haulout.errors import (
 from haulout.index import vectors
 from haulout.index.lexical import note_analyzer
 from haulout.log import chain, published
+from haulout.log.chunkmap import decode_chunk_map
 from haulout.log.head import Head, Ref, Run, kit_secrets, open_head
 from haulout.log.keychain import Keychain
-from haulout.log.published import Published, PublishedRun
+from haulout.log.published import Published, PublishedMap, PublishedRun
 from haulout.log.record import NO_NAMESPACE, RecordType, id_text
 from haulout.log.segment import Carried, decode_keys, decode_segment, decode_vectors, open_codes
 from haulout.storage.durable import make_folder
-from haulout.vault import backup, inspection, opening
+from haulout.vault import backup, chunks, inspection, opening
 from haulout.vault.opening import Parts, World
 from haulout.vault.stores import HeadFound, Store
 
@@ -168,6 +170,9 @@ class _Restoring:
         self._tips: defaultdict[bytes, chain.Tip] = defaultdict(lambda: chain.EMPTY)
         self._failures: list[str] = []
         self._runs: list[PublishedRun] = []
+        self._maps: list[PublishedMap] = []
+        self._map_places: list[dict[bytes, Ref]] = []
+        self._places: dict[bytes, Ref] = {}
         self._failed = self._records = 0
 
     def run(self, stores: Sequence[Store], ignored: tuple[str, ...], report: Report) -> Restored:
@@ -184,12 +189,13 @@ class _Restoring:
         )
         self._failures += problems
         taken = sum(self._take_vectors(run) for run in self._runs)
+        taken_chunks, failed_chunks = self._take_chunks(report)
         database.write(lambda connection: self._note_stores(connection, stores))
         return Restored(
             records=self._records,
             failed=self._failed,
-            chunks=0,
-            failed_chunks=0,
+            chunks=taken_chunks,
+            failed_chunks=failed_chunks,
             vectors=taken,
             head=head.number,
             published_at=head.clock,
@@ -317,25 +323,65 @@ class _Restoring:
             taken += 1
         return taken
 
+    # ------------------------------------------------------------------ attachments
+
+    def _take_chunks(self, report: Report) -> tuple[int, int]:
+        """Bring back the chunks of attachments: how many are here, and how many are not."""
+        for number, ref in enumerate(self._found.head.chunks):
+            try:
+                content = self._section(Kind.CHUNK_MAP, ref)
+                places = decode_chunk_map(content)
+            except _READING as error:
+                self._failures.append(f"map {number} of attachments: {error.message}")
+                continue
+            self._maps.append(PublishedMap(number, hashlib.sha256(content).digest(), ref))
+            self._map_places.append(places)
+            self._places |= places
+        failed: dict[bytes, str] = {}
+        taken = 0
+        while waiting := [one for one in chunks.missing(self._parts) if one.id not in failed]:
+            for one in waiting:
+                reason = self._take_chunk(one.id)
+                if reason:
+                    failed[one.id] = reason
+                taken += not reason
+                report(taken, None)
+        chunks.settle(self._parts)
+        self._failures += [f"chunk {name.hex()}: {reason}" for name, reason in failed.items()]
+        return taken, len(failed)
+
+    def _take_chunk(self, chunk: bytes) -> str:
+        """Bring one chunk back; why it could not be, or nothing."""
+        ref = self._places.get(chunk)
+        if ref is None:
+            return "no map names it"
+        try:
+            chunks.put_sealed(self._parts, chunk, self._section(Kind.CHUNK, ref))
+        except (*_READING, NotFoundError) as error:
+            return error.message
+        return ""
+
     # ------------------------------------------------------------------ going on
 
     def _note_stores(self, connection: Transaction, stores: Sequence[Store]) -> None:
         """Go on publishing where the head stands; what could not be read is published anew."""
         head, copy = self._found.head, self._found.copy
-        whole = not self._failed and all(
-            len(run.models) == len(run.run.vectors) for run in self._runs
-        )
+        whole = not self._failed and len(self._maps) == len(head.chunks)
+        whole = whole and all(len(run.models) == len(run.run.vectors) for run in self._runs)
         for store in stores:
             state = Published()
             if whole and store is self._found.store:
                 state = Published(
                     through=self._runs[-1].last if self._runs else 0,
                     runs=tuple(self._runs),
-                    chunks=head.chunks,
+                    chunks=tuple(self._maps),
                     replaces=((copy.name, copy.data),) if copy.name else (),
                 )
             number = published.add_store(
                 connection, self._parts.vault, store.kind, store.settings(), state
             )
             if state.runs:
-                published.inherit(connection, number, head.blobs())
+                blobs = head.blobs() | {ref.blob for ref in self._places.values()}
+                published.inherit(connection, number, blobs)
+                for one, places in zip(self._maps, self._map_places, strict=True):
+                    published.inherit_chunks(connection, number, places.items(), one.number)
