@@ -257,6 +257,14 @@ def test_what_cannot_be_packed_is_refused_with_a_reason(
     assert caught.value.hint
 
 
+def test_symbols_reach_the_largest_there_is_and_no_further() -> None:
+    _, _, rows, many = parameters(4)
+    most = (many - 1) * rows * 65_534
+    assert quilt_layout.smallest_symbol([5, most], rows, many) == 65_534
+    with pytest.raises(LimitError, match="65535 bytes, and 65534 is the most"):
+        quilt_layout.smallest_symbol([5, most + 1], rows, many)
+
+
 def test_what_is_just_within_the_limits_is_packed() -> None:
     for item in (
         Item("a" * 65_531, b""),
@@ -335,6 +343,12 @@ def test_missing_slivers_are_named() -> None:
         quilt.patches_from_slivers(wide[:1], 10)
     with pytest.raises(TooFewSliversError, match="first of them 0"):
         quilt.index_columns(SLIVERS[1], 10)
+
+
+def test_slivers_outside_the_item_are_not_looked_at() -> None:
+    patch = MADE.patches[0]
+    others = [replace(SLIVERS[0], data=b""), replace(SLIVERS[patch.end], axis="primary")]
+    assert quilt.item_from_slivers(patch, [*others, *SLIVERS[1 : patch.end]]) == TWO[0]
 
 
 def test_slivers_of_another_kind_or_blob_are_refused() -> None:
@@ -562,12 +576,18 @@ def patch_text(version: int, start: int, end: int) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_patch_id_of_another_version_is_named_as_such(version: int) -> None:
+    with pytest.raises(InputError, match=f"of version {version}, and 1 is known"):
+        quilt.parse_patch_id(patch_text(version, 1, 2))
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "", GOOD_TEXT[:-1], GOOD_TEXT + "A", GOOD_TEXT + "=", GOOD_TEXT + "\n", " " + GOOD_TEXT[1:],
         "+" + GOOD_TEXT[1:], "/" + GOOD_TEXT[1:], "é" + GOOD_TEXT[1:], GOOD_TEXT[:-1] + "B",
-        patch_text(0, 1, 2), patch_text(2, 1, 2), patch_text(1, 2, 2), patch_text(1, 3, 2),
+        patch_text(1, 2, 2), patch_text(1, 3, 2),
     ],
 )  # fmt: skip
 def test_a_text_that_is_no_patch_id_is_refused(text: str) -> None:
