@@ -19,7 +19,7 @@ _ARRAY, _NULL = 4, 0xF6
 
 
 def read_canonical(data: bytes) -> Any:
-    """The one value that ``data`` is the canonical CBOR of: int, bytes, str, list or None.
+    """The one value that ``data`` is the canonical CBOR of: int, bytes, str, tuple or None.
 
     Raises:
         ValueError: it is not of the above, is cut short, has bytes after it, is deeper than
@@ -67,7 +67,7 @@ def _item(data: bytes, place: int, depth: int) -> tuple[Any, int]:
     for _ in range(number):
         item, place = _item(data, place, depth - 1)
         items.append(item)
-    return items, place
+    return tuple(items), place  # a million empty ones are one, where lists would take 64 MB
 
 
 def _number(data: bytes, place: int, low: int) -> tuple[int, int]:

@@ -312,7 +312,7 @@ def _parted(data: bytes) -> tuple[dict[int, bytes], bytes]:
     return dict(zip(generations, wraps, strict=True)), data[end:]
 
 
-def _head(fields: list[Any]) -> Head:
+def _head(fields: tuple[Any, ...]) -> Head:
     """A head from its fields, each of its type.
 
     Raises:
@@ -356,7 +356,7 @@ def _head(fields: list[Any]) -> Head:
     return head
 
 
-def _ref(fields: list[Any]) -> Ref:
+def _ref(fields: tuple[Any, ...]) -> Ref:
     blob, offset, length, digest = fields
     if len(_bytes(blob)) not in {0, HASH_BYTES} or not _count(length):
         raise ValueError(length)

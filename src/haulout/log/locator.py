@@ -198,7 +198,7 @@ def _walrus(fields: Any) -> WalrusPlace:
 
 
 def _urls(values: Any) -> tuple[str, ...]:
-    urls = cast("list[Any]", values if isinstance(values, list) else [None])
+    urls = cast("tuple[Any, ...]", values if isinstance(values, tuple) else (None,))
     if len(urls) > MOST_URLS or not all(isinstance(url, str) for url in urls):
         raise ValueError(len(urls))
     return tuple(checked_url(url) for url in urls)

@@ -133,11 +133,11 @@ def decode_segment(content: bytes, vault: bytes) -> list[Carried]:
 
 
 def _record(
-    row: list[Any],
+    row: tuple[Any, ...],
     vault: bytes,
     lane: int,
     ends: list[_Begin],
-    namespaces: list[bytes],
+    namespaces: Sequence[bytes],
 ) -> Carried:
     """One record of a segment, whose header is checked as any other's.
 
@@ -257,7 +257,7 @@ def _keys(record_key: bytes, model: str) -> tuple[ChaCha20Poly1305, bytes]:
 # ---------------------------------------------------------------------- reading arrays
 
 
-def _fields(content: bytes, length: int, what: str) -> list[Any]:
+def _fields(content: bytes, length: int, what: str) -> tuple[Any, ...]:
     """The elements of an array of a length behind its version."""
     if version_of(content) > SEGMENT_VERSION:
         message = f"A {what} has version {content[1]}; this code reads {SEGMENT_VERSION}."
@@ -274,7 +274,7 @@ def _fields(content: bytes, length: int, what: str) -> list[Any]:
 
 def _pairs(rows: Any, what: str) -> Iterator[tuple[bytes, bytes]]:
     before = b""
-    values = cast("list[Any]", rows if isinstance(rows, list) else [None])
+    values = cast("tuple[Any, ...]", rows if isinstance(rows, tuple) else (None,))
     for row in values:
         match row:
             case [bytes(name), bytes(value)] if len(name) == ID_BYTES and name > before:
