@@ -41,6 +41,7 @@ ANSWERS = {
     "model install": ["model", "status"],
     "model status": ["model", "status"],
     "completion": ["completion", "bash"],
+    "testnet": ["testnet", "--nodes", "4", "--shards", "4", "--for", "0"],
     "connect": ["connect"],
 }
 

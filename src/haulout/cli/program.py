@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rebuild": "Make the search index again from the log.",
         "stats": "Show the vault in figures.",
         "model": "Install the model for recall by meaning, or look at it.",
+        "testnet": "Run a Walrus network on this machine, to try things out.",
         "completion": "Print a script that completes commands in your shell.",
     },
 }

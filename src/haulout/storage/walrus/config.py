@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
+
+import msgspec
 
 from haulout.errors import InputError
 
@@ -147,3 +149,69 @@ def checked_epochs(epochs: int) -> int:
 def possible_epoch(number: int) -> bool:
     """Whether ``number`` can be an epoch's at all: 32 bits on the chain."""
     return 0 <= number <= _MOST_EPOCH_NUMBER
+
+
+class _WrittenNode(msgspec.Struct, forbid_unknown_fields=True):
+    url: str
+    shards: list[tuple[int, int]]
+    public_key: str = ""
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    publishers: list[str] = []
+    aggregators: list[str] = []
+    relays: list[str] = []
+    nodes: list[_WrittenNode] = []
+    n_shards: int = MAINNET_SHARDS
+    epochs: int = 5
+
+
+def written(config: NetworkConfig) -> dict[str, Any]:
+    """A configuration as JSON has it: services, shards as runs from one to another, epochs.
+
+    The token is a secret and stays out; waiting times are left to whoever reads it.
+    """
+    nodes = [
+        _WrittenNode(node.url, _runs(node.shards), (node.public_key or b"").hex())
+        for node in config.nodes
+    ]
+    told = _Written(
+        publishers=list(config.publishers), aggregators=list(config.aggregators),
+        relays=list(config.relays), nodes=nodes, n_shards=config.n_shards, epochs=config.epochs,
+    )  # fmt: skip
+    found: dict[str, Any] = msgspec.to_builtins(told)
+    return found
+
+
+def read_config(data: bytes | str, token: Token | None = None) -> NetworkConfig:
+    """Read what `written` gives, as JSON.
+
+    Raises:
+        InputError: it is of another form, or cannot be meant.
+    """
+    try:
+        told = msgspec.json.decode(data, type=_Written)
+        nodes = tuple(_read_node(node) for node in told.nodes)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"The Walrus configuration cannot be read: {error}.") from error
+    return NetworkConfig(
+        tuple(told.publishers), tuple(told.aggregators), tuple(told.relays), nodes,
+        n_shards=told.n_shards, token=token, epochs=told.epochs,
+    )  # fmt: skip
+
+
+def _read_node(node: _WrittenNode) -> NodeConfig:
+    if any(not 0 <= first <= last < MAINNET_SHARDS for first, last in node.shards):
+        raise InputError(f"The shards of {node.url} are not runs within 0 to 999.")
+    shards = tuple(shard for first, last in node.shards for shard in range(first, last + 1))
+    return NodeConfig(node.url, shards, bytes.fromhex(node.public_key) or None)
+
+
+def _runs(shards: Sequence[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for shard in sorted(shards):
+        if runs and runs[-1][1] == shard - 1:
+            runs[-1] = (runs[-1][0], shard)
+        else:
+            runs.append((shard, shard))
+    return runs

@@ -183,7 +183,8 @@ class Node:
     def prove_inconsistency(self, blob_id: str, axis: Axis, proof: InconsistencyProof) -> Signed:
         """Show it that a blob's slivers are of no one blob; it attests that the ID is invalid."""
         url = f"{self.url}/v1/blobs/{blob_id}/inconsistencyProof/{axis}"
-        request = Request("POST", url, body=proof.to_bcs(), seconds=self._seconds)
+        body = proof.to_bcs()[1:]  # the path tells the axis, and the body does not
+        request = Request("POST", url, body=body, seconds=self._seconds)
         return read_signed(self._http.ask(request).body, self.url, confirmation=False)
 
     # ------------------------------------------------------------------ beneath
