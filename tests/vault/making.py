@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from haulout import RecoveryKit, Vault
+from haulout.vault import opening
 from haulout.vault.opening import World
 
 NOON = 1_750_000_000_000_000
@@ -48,6 +50,19 @@ def moment(microseconds: int) -> datetime:
 def new_vault(folder: Path, **arguments: object) -> tuple[Vault, RecoveryKit]:
     """A vault that recalls by words, unless told otherwise."""
     return Vault.create(folder, **({"embedder": "none"} | arguments))
+
+
+def to_first_step(connection: Any) -> None:
+    """Take a database back to the first step of its schema."""
+    for kind, name in connection.execute(
+        "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+        " AND sql IS NOT NULL ORDER BY type = 'table'"
+    ).fetchall():
+        if not re.search(rf"CREATE (UNIQUE )?{kind} {name}\b", opening.SCHEMA[0], re.IGNORECASE):
+            connection.execute(f"DROP {kind} {name}").fetchall()
+    for name in re.findall(r"ALTER TABLE version ADD COLUMN (\w+)", opening.ATTACHMENT_TABLES):
+        connection.execute(f"ALTER TABLE version DROP COLUMN {name}").fetchall()
+    connection.execute("PRAGMA user_version=1").fetchall()
 
 
 class BagEmbedder:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from haulout.database.transaction import Transaction
@@ -20,17 +21,27 @@ from haulout.index.filter import compile_filter
 from haulout.index.forms import asking, traits, word_form
 from haulout.language.tokens import analyze
 from haulout.log.clock import FOREVER, from_microseconds
-from haulout.log.memory import Content, Memory, as_datetime, checked_namespace
+from haulout.log.memory import (
+    Attachment,
+    Content,
+    Manifest,
+    Memory,
+    Passage,
+    as_datetime,
+    checked_namespace,
+)
 from haulout.log.record import id_text
 
 _COLUMNS = (
     "v.num, r.id, v.memory_id, n.name, v.text, v.kind, v.speaker, v.session, v.source, v.tags,"
     " v.metadata, v.occurred_at, v.valid_from, v.valid_until, v.created, v.recorded_from,"
-    " v.version"
+    " v.version, v.attachment, v.passage_at, v.passage_size, p.id"
 )
 _FROM = (
     "FROM version v JOIN namespace n ON n.namespace = v.namespace JOIN record r ON r.num = v.num"
+    " LEFT JOIN record p ON p.num = v.passage_of"
 )
+_read_attachment = msgspec.json.Decoder(Attachment).decode
 
 
 class Place(NamedTuple):
@@ -69,6 +80,7 @@ def add(
     entry: tuple[int, int],
     content: Content,
     previous: Current | None = None,
+    passage_of: int | None = None,
 ) -> None:
     """Take in a version: its row and its terms.
 
@@ -77,6 +89,7 @@ def add(
         place: where the memory stands.
         entry: the version's record number and clock.
         content: what it says; ``previous``: the version it supersedes, if any.
+        passage_of: num of the memory whose attachment it is a passage of.
     """
     num, clock = entry
     occurred = as_datetime(content.occurred_at)
@@ -85,7 +98,8 @@ def add(
     true_from = first_true if content.valid_from is None else content.valid_from
     connection.execute(
         "INSERT INTO version VALUES"
-        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, COALESCE("
+        "(SELECT hidden FROM version WHERE memory = ? LIMIT 1), 0), ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             num,
             vault,
@@ -109,10 +123,15 @@ def add(
             true_from,
             FOREVER if content.valid_until is None else content.valid_until,
             FOREVER,
+            passage_of,  # hidden with what it is a passage of
             len(terms),
             asking(content.text),
             int(traits(content.text)),
             num,
+            None if content.attachment is None else _attached(content.attachment),
+            passage_of,
+            None if content.passage is None else content.passage.at,
+            None if content.passage is None else content.passage.size,
         ),
     )
     if previous is not None:
@@ -124,6 +143,17 @@ def add(
     lexical.add(connection, vault, place.namespace, num, lexical.counts_of(words))
     if _seal_is_looked_at(num):
         lexical.seal_if_due(connection, vault, place.namespace)
+
+
+def _attached(manifest: Manifest) -> str:
+    """What the view says of an attachment; where its chunks are stands in the payload."""
+    attachment = Attachment(
+        name=manifest.name,
+        media_type=manifest.media,
+        size=manifest.size,
+        searchable=manifest.text,
+    )
+    return msgspec.json.encode(attachment).decode()
 
 
 def add_vector(connection: Transaction, vault: int, num: int, vector: bytes | None) -> None:
@@ -156,6 +186,14 @@ def erase(connection: Transaction, vault: int, memory: int, record: int) -> None
         vectors.remove(connection, num)
         connection.execute("INSERT INTO erased VALUES (?, ?, ?)", (num, vault, record))
     connection.execute("DELETE FROM version WHERE memory = ?", (memory,))
+
+
+def with_passages(connection: Transaction, memory: int) -> list[int]:
+    """A memory, and those that are passages of its attachment, which go where it goes."""
+    rows = connection.execute(
+        "SELECT DISTINCT memory FROM version WHERE passage_of = ? ORDER BY memory", (memory,)
+    )
+    return [memory, *(row[0] for row in rows)]
 
 
 # ---------------------------------------------------------------------- reading
@@ -192,7 +230,8 @@ def version_nums(connection: Transaction, memory: int) -> list[int]:
 
 def _memory(row: Sequence[Any]) -> Memory:
     (_num, record_id, memory_id, namespace, text, kind, speaker, session, source, tags) = row[:10]
-    metadata, occurred_at, valid_from, valid_until, created, recorded_from, version = row[10:]
+    metadata, occurred_at, valid_from, valid_until, created, recorded_from, version = row[10:17]
+    attachment, passage_at, passage_size, passage_of = row[17:]
     return Memory(
         id=id_text(memory_id),
         text=text,
@@ -206,6 +245,10 @@ def _memory(row: Sequence[Any]) -> Memory:
         tags=() if tags == "[]" else tuple(json.loads(tags)),
         metadata={} if metadata is None else json.loads(metadata),
         source=source,
+        attachment=None if attachment is None else _read_attachment(attachment),
+        passage=None
+        if passage_of is None
+        else Passage(of=id_text(passage_of), at=passage_at, size=passage_size),
         recorded_at=from_microseconds(created),
         updated_at=from_microseconds(recorded_from),
         version=version,
@@ -256,6 +299,7 @@ def matching(
     before: int | None = None,
     limit: int | None = None,
     superseded: bool = False,
+    passages: bool = False,
 ) -> list[int]:
     """Numbers of visible versions that meet a filter, newest memory first.
 
@@ -267,6 +311,7 @@ def matching(
         before: only memories recorded before this one's number (paging).
         limit: at most so many.
         superseded: look at older versions too (for `as_of`).
+        passages: look at passages of attachments too.
     """
     marks = ",".join("?" * len(namespaces))
     sql = ["SELECT v.num FROM version v JOIN namespace n ON n.namespace = v.namespace"]
@@ -275,6 +320,8 @@ def matching(
     if not superseded:
         sql.append("AND v.recorded_until = ?")
         bindings.append(FOREVER)
+    if not passages:
+        sql.append("AND v.passage_of IS NULL")
     if before is not None:
         sql.append("AND v.memory < ?")
         bindings.append(before)

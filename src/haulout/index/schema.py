@@ -106,3 +106,12 @@ CREATE TABLE vector_list (             -- copies of vectors that lie near each o
 CREATE INDEX vector_list_division ON vector_list (vault, division);
 """
 """The second step of the schema: what recall looks through where vectors are many."""
+
+ATTACHMENT_COLUMNS = """
+ALTER TABLE version ADD COLUMN attachment TEXT;        -- JSON of log.attachment.Attachment
+ALTER TABLE version ADD COLUMN passage_of INTEGER;     -- num of the memory it is a passage of
+ALTER TABLE version ADD COLUMN passage_at INTEGER;     -- its first byte in the attachment
+ALTER TABLE version ADD COLUMN passage_size INTEGER;
+CREATE INDEX version_passage ON version (passage_of, passage_at) WHERE passage_of IS NOT NULL;
+"""
+"""Of the third step: what a memory has attached, and where a passage stands."""

@@ -185,6 +185,7 @@ class Searcher:
                 query.scope.namespaces,
                 query.conditions,
                 superseded=query.scope.as_of is not None or query.scope.valid_at is not None,
+                passages=True,
             )
             met = np.zeros(len(view.row_of), np.bool_)
             met[[num for num in nums if num < len(met)]] = True

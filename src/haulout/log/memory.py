@@ -17,6 +17,7 @@ import cbor2
 import msgspec
 
 from haulout.errors import DamagedError, InputError, LimitError
+from haulout.log.attachment import Attachment, Manifest, Passage, PassageOf, require_sound
 from haulout.log.clock import from_microseconds, to_microseconds
 from haulout.log.record import canonical
 
@@ -52,11 +53,17 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: str | None = None
     source: str | None = None
     vector: bytes | None = None
+    attachment: Manifest | None = None
+    passage: PassageOf | None = None
 
     def payload(self, **beside: object) -> bytes:
         """Canonical CBOR of the content, with fields that a record type adds beside it."""
         fields: dict[str, object] = msgspec.to_builtins(self, builtin_types=(bytes,))
         return canonical(fields | beside if beside else fields)
+
+
+GIVEN = tuple(name for name in Content.__struct_fields__ if name not in {"attachment", "passage"})
+"""The parts of a content that callers give as such."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +81,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         tags: labels, in order, without repeats.
         metadata: a JSON object of the caller's.
         source: where it came from.
+        attachment: the bytes that belong to it; `vault.attachment` reads them.
+        passage: where it stands, if it is a passage of another memory's attachment.
         recorded_at: when the vault first recorded it; updated_at: this version of it.
         version: 1 for the first, counting updates.
         op_id: the operation that wrote this version; `undo` takes it.
@@ -95,6 +104,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
     source: str | None = None
+    attachment: Attachment | None = None
+    passage: Passage | None = None
     recorded_at: datetime
     updated_at: datetime
     version: int = 1
@@ -283,11 +294,14 @@ def read_payload(payload: bytes) -> tuple[Content, dict[str, Any]]:
     try:
         fields = cast("dict[str, Any]", cbor2.loads(payload))
         names = Content.__struct_fields__
-        content = {name: fields.pop(name) for name in names if name in fields}
-        return msgspec.convert(content, Content, builtin_types=(bytes,)), fields
+        given = {name: fields.pop(name) for name in names if name in fields}
+        content = msgspec.convert(given, Content, builtin_types=(bytes,))
+        if content.attachment is not None:
+            require_sound(content.attachment)
     except (cbor2.CBORError, TypeError, ValueError, AttributeError) as error:
         message = f"A memory's payload cannot be read ({error})."
         raise DamagedError(message) from error
+    return content, fields
 
 
 def as_datetime(microseconds: int | None) -> datetime | None:

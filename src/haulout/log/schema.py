@@ -47,5 +47,38 @@ CREATE TABLE namespace (
 );
 """
 
+CHUNK_TABLES = """
+CREATE TABLE chunk (
+    chunk INTEGER PRIMARY KEY,
+    vault INTEGER NOT NULL,
+    namespace INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    level INTEGER NOT NULL,            -- 0: an attachment's bytes; above: a list of chunks
+    size INTEGER NOT NULL,             -- of its content, in bytes
+    key BLOB NOT NULL
+);
+CREATE UNIQUE INDEX chunk_id ON chunk (vault, id);
+CREATE TABLE chunk_use (
+    kind INTEGER NOT NULL,             -- what uses it: 0 a record, 1 a list, 2 an attach
+    holder INTEGER NOT NULL,           -- record.num, chunk.chunk, attach.attach
+    chunk INTEGER NOT NULL,
+    vault INTEGER NOT NULL,
+    PRIMARY KEY (kind, holder, chunk)
+) WITHOUT ROWID;
+CREATE INDEX chunk_used ON chunk_use (chunk);
+CREATE TABLE attach (                  -- attaches and backups under way
+    attach INTEGER PRIMARY KEY AUTOINCREMENT,
+    vault INTEGER NOT NULL,
+    backup INTEGER NOT NULL,
+    moved INTEGER NOT NULL             -- when it was last heard of
+);
+CREATE TABLE chunk_gone (              -- files still to be removed
+    vault INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    PRIMARY KEY (vault, id)
+) WITHOUT ROWID;
+"""
+"""Of the third step of the schema: chunks, the keys that open them, and what uses them."""
+
 NEWEST_RECORD = "SELECT max(num) FROM record"
 """The newest number a commit makes durable; the lock file remembers it."""

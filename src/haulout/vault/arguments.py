@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from haulout.errors import InputError, LimitError
 from haulout.log.clock import to_microseconds
 from haulout.log.memory import (
+    GIVEN,
     Content,
     checked_content,
     checked_namespace,
@@ -101,7 +102,7 @@ def checked_item(number: int, item: Mapping[str, Any]) -> tuple[str, Content, st
         place = checked_namespace(fields.pop("namespace", "default"))
         op_id = fields.pop("op_id", None)
         operation = None if op_id is None else checked_operation_id(op_id)
-        unknown = fields.keys() - set(Content.__struct_fields__)
+        unknown = fields.keys() - set(GIVEN)
         if unknown or "text" not in fields:
             message = f"its arguments are not remember's: {sorted(map(str, unknown)) or 'no text'}."
             raise InputError(message)

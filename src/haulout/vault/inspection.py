@@ -13,12 +13,16 @@ import cbor2
 from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError, ErasedError, HauloutError, StorageError
 from haulout.index import lexical, lists, memories, vectors
-from haulout.index.schema import INDEX_TABLES
+from haulout.index.schema import ATTACHMENT_COLUMNS, INDEX_TABLES
 from haulout.log import chain
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
-from haulout.log.memory import read_payload
+from haulout.log.memory import Content, read_payload
 from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
+from haulout.log.schema import CHUNK_TABLES
+from haulout.vault import chunkuses
+from haulout.vault.chunks import Space
+from haulout.vault.chunkuses import Rebuilding, UsesFold
 from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import DATABASE, Parts
 from haulout.vault.values import CheckReport, Stats
@@ -89,11 +93,12 @@ def _clear_pending(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _replay(
-    source: Transaction, target: Transaction, journal: Journal, report: Report
+    source: Transaction, target: Transaction, journal: Journal, uses: UsesFold, report: Report
 ) -> Iterator[tuple[Stored, str | None]]:
     """Fold every record into an empty index; yield each with what is wrong with it, if anything.
 
-    ``source`` holds the log; ``target`` the index's tables, which may be the same connection.
+    ``source`` holds the log; ``target`` the index's tables, which may be the same connection;
+    ``uses`` takes the chunks of attachments.
     """
     total = int(source.execute("SELECT count(*) FROM record").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
     numbers = {
@@ -103,7 +108,7 @@ def _replay(
     for done, stored in enumerate(journal.records(source), 1):
         problem = None
         try:
-            _fold(source, target, journal, stored, numbers)
+            _fold(source, target, journal, uses, stored, numbers)
         except ErasedError:
             pass  # destroyed on purpose: the forget record that did it comes later
         except (HauloutError, cbor2.CBORError, KeyError, TypeError, AssertionError) as error:
@@ -117,6 +122,7 @@ def _fold(
     source: Transaction,
     target: Transaction,
     journal: Journal,
+    uses: UsesFold,
     stored: Stored,
     numbers: dict[bytes, int],
 ) -> None:
@@ -125,7 +131,12 @@ def _fold(
     if header.type == RecordType.MEMORY:
         content, _ = read_payload(journal.open_payload(source, stored))
         place = memories.Place(stored.num, header.id, numbers[header.namespace])
-        memories.add(target, vault, place, entry, content)
+        passage_of = None
+        if content.passage is not None:
+            passage_of = journal.find(source, content.passage.of)
+            assert passage_of is not None, "it is a passage of a memory that is not in the log"
+        memories.add(target, vault, place, entry, content, passage_of=passage_of)
+        _fold_uses(uses, place, header.namespace, stored.num, content)
     elif header.type == RecordType.UPDATE:
         content, beside = read_payload(journal.open_payload(source, stored))
         memory = journal.find(source, beside["of"])
@@ -133,16 +144,27 @@ def _fold(
         now = memories.current(target, memory)
         place = memories.Place(memory, beside["of"], numbers[header.namespace])
         memories.add(target, vault, place, entry, content, now)
+        _fold_uses(uses, place, header.namespace, stored.num, content)
+        if "append" in beside:
+            chunkuses.let_go(source, target, journal, memory)
     elif header.type == RecordType.FORGET:
         fields = cast("dict[str, Any]", cbor2.loads(stored.payload or b""))
         for target_id in fields["targets"]:
             memory = journal.find(source, target_id)
             assert memory is not None, "it forgets a memory that is not in the log"
-            if fields["level"] in {"hidden", "shown"}:
-                hidden = fields["level"] == "hidden"
-                memories.set_hidden(target, memory, stored.num, hidden=hidden)
-            else:
-                memories.erase(target, vault, memory, stored.num)
+            for one in memories.with_passages(target, memory):
+                if fields["level"] in {"hidden", "shown"}:
+                    hidden = fields["level"] == "hidden"
+                    memories.set_hidden(target, one, stored.num, hidden=hidden)
+                else:
+                    memories.erase(target, vault, one, stored.num)
+
+
+def _fold_uses(
+    uses: UsesFold, place: memories.Place, namespace: bytes, num: int, content: Content
+) -> None:
+    if content.attachment is not None:
+        uses.record(Space(place.namespace, namespace), num, content.attachment)
 
 
 def rebuild(
@@ -162,12 +184,14 @@ def rebuild(
         parts.journal.refresh_keys(connection)
         lists.abandon(connection, parts.vault)
         _empty(connection, parts, drop_vectors=vectors)
-        for _, problem in _replay(connection, connection, parts.journal, progress):
+        uses, rebuilding = UsesFold(connection, parts), Rebuilding(connection, parts)
+        for _, problem in _replay(connection, connection, parts.journal, uses, progress):
             if problem and problems is None:
                 message = f"{DATABASE}, {problem}"
                 raise DamagedError(message)
             if problem and problems is not None:
                 problems.append(problem)
+        rebuilding.done(uses)
         _restore_erased(connection, parts.vault)
         lexical.note_analyzer(connection, parts.vault)
         for row in connection.execute("SELECT namespace FROM namespace").fetchall():
@@ -256,9 +280,13 @@ def check(parts: Parts, report: Report) -> CheckReport:
             memory = apsw.Connection(":memory:")
             expected = cast("Transaction", memory)
             try:
-                expected.execute(INDEX_TABLES).fetchall()
-                _check_records(connection, expected, parts, findings, report)
+                tables = INDEX_TABLES + CHUNK_TABLES + ATTACHMENT_COLUMNS
+                expected.execute(tables).fetchall()
+                uses = UsesFold(expected, parts)
+                _check_records(connection, expected, parts, uses, findings, report)
                 _compare_views(connection, expected, parts, findings)
+                for problem in chunkuses.differences(connection, expected, uses):
+                    findings.add(f"{DATABASE}: {problem}.")
             finally:
                 memory.close()
     except DamagedError as error:
@@ -278,13 +306,14 @@ def _check_records(
     connection: Transaction,
     expected: Transaction,
     parts: Parts,
+    uses: UsesFold,
     findings: _Findings,
     report: Report,
 ) -> None:
     tips: defaultdict[bytes, chain.Tip] = defaultdict(lambda: chain.EMPTY)
     devices = parts.journal.keychain.devices
     keyed = {row[0] for row in connection.execute("SELECT num FROM record_key")}
-    for stored, problem in _replay(connection, expected, parts.journal, report):
+    for stored, problem in _replay(connection, expected, parts.journal, uses, report):
         findings.records += 1
         header = stored.header
         if problem:

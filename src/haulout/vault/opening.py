@@ -4,6 +4,7 @@
     <folder>/device.key    this device's secret (0600, or under a passphrase)
     <folder>/memory.db     the memory lane: log, index and operation IDs, pages encrypted
     <folder>/memory.lock   writer lock and the newest acknowledged record
+    <folder>/attachments/  what memories have attached, in sealed chunks
     <folder>/models/       embedding models
 
 Making a vault writes `.unfinished`, `device.key`, the database, then `vault.json`, and removes
@@ -39,20 +40,22 @@ from haulout.errors import (
 )
 from haulout.index.filter import register
 from haulout.index.lexical import note_analyzer
-from haulout.index.schema import INDEX_TABLES, LIST_TABLES
+from haulout.index.schema import ATTACHMENT_COLUMNS, INDEX_TABLES, LIST_TABLES
 from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
 from haulout.log.published import PUBLISHED_TABLES
 from haulout.log.record import Lane, RecordType
-from haulout.log.schema import LOG_TABLES, NEWEST_RECORD
+from haulout.log.schema import CHUNK_TABLES, LOG_TABLES, NEWEST_RECORD
 from haulout.storage.durable import make_folder, storage_error, write_file
+from haulout.vault.chunkfiles import ChunkFiles, FolderOfChunks, MemoryOfChunks
 
 FORMAT = 1
 DATABASE = "memory.db"
 KEYFILE = "device.key"
 MARK = "vault.json"
 UNFINISHED = ".unfinished"
-SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES, PUBLISHED_TABLES)
+ATTACHMENT_TABLES = CHUNK_TABLES + ATTACHMENT_COLUMNS
+SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES, ATTACHMENT_TABLES, PUBLISHED_TABLES)
 _MARK_HINT = "Restore a backup, or write it again: it holds the format and the vault's ID."
 _CLOUD_FOLDERS = (
     "dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents",
@@ -85,6 +88,7 @@ class Parts:
     device: DeviceKeys
     database: Database
     journal: Journal
+    files: ChunkFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,8 @@ def assemble(
     journal = Journal(
         1, vault_id, Lane.MEMORY, device, keychain, now=world.now, entropy=world.entropy
     )
-    return Parts(folder, 1, vault_id, device, database, journal)
+    files = MemoryOfChunks() if folder is None else FolderOfChunks(folder)
+    return Parts(folder, 1, vault_id, device, database, journal, files)
 
 
 def read_mark(folder: Path) -> bytes:

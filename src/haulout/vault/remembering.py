@@ -15,6 +15,7 @@ import msgspec
 from haulout.database.transaction import Transaction
 from haulout.errors import InputError, NotFoundError
 from haulout.log.memory import (
+    GIVEN,
     Content,
     Memory,
     checked_content,
@@ -146,7 +147,7 @@ class Remembering(OpenVault):
         """
         memory_id = id_bytes(id)
         given = dict(changes) if text is msgspec.UNSET else changes | {"text": text}
-        known = set(Content.__struct_fields__)
+        known = set(GIVEN)
         if not given or not given.keys() <= known:
             message = f"update takes {', '.join(sorted(known))}; this call gives {sorted(given)}."
             raise InputError(message)
