@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from haulout.errors import DiskFullError, HauloutError, ReadOnlyError, StorageError
 from haulout.storage import durable
-from haulout.storage.durable import make_folder, replacing, write_file
+from haulout.storage.durable import make_folder, remove_file, replacing, write_file
 
 CALLS = ("open", "write", "fsync", "replace")
 
@@ -139,3 +139,78 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
     with pytest.raises(StorageError):
         write_file(tmp_path / "missing" / "file", b"")
+
+
+def synced_folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose names are made durable from here on."""
+    done: list[Path] = []
+    real = durable.sync_folder
+
+    def sync(folder: Path) -> None:
+        done.append(folder)
+        real(folder)
+
+    monkeypatch.setattr(durable, "sync_folder", sync)
+    return done
+
+
+def test_the_temporary_file_may_lie_elsewhere_and_the_caller_may_sync_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = tmp_path / "staging"
+    make_folder(staging)
+    done = synced_folders(monkeypatch)
+    with replacing(tmp_path / "a", staging=staging, sync_name=False) as temporary:
+        assert temporary.parent == staging
+        temporary.write_bytes(b"1")
+    write_file(tmp_path / "b", b"2", staging=staging, sync_name=False)
+    assert done == []
+    write_file(tmp_path / "b", b"2", staging=staging)
+    assert done == [tmp_path]
+    assert (tmp_path / "a").read_bytes() == b"1"
+    assert (tmp_path / "b").read_bytes() == b"2"
+    assert list(staging.iterdir()) == []
+
+
+def test_every_folder_that_is_made_is_named_durably_in_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = synced_folders(monkeypatch)
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert done == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    done.clear()
+    make_folder(tmp_path / "a" / "b" / "c")
+    assert done == [tmp_path / "a" / "b"]
+
+
+def test_a_file_is_removed_durably_and_its_absence_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(tmp_path / "file", b"1")
+    done = synced_folders(monkeypatch)
+    remove_file(tmp_path / "file")
+    assert done == [tmp_path]
+    assert list(tmp_path.iterdir()) == []
+    remove_file(tmp_path / "file", sync_name=False)
+    assert done == [tmp_path]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="folder"):
+        remove_file(tmp_path / "folder")
+
+
+def test_a_rename_that_windows_refuses_while_someone_reads_is_tried_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(durable, "_REPLACE_TRIES", 3)
+    monkeypatch.setattr(durable.time, "sleep", pauses.append)
+    busy = PermissionError(errno.EACCES, "The process cannot access the file")
+    with monkeypatch.context() as patch:
+        spied(patch, lambda name, count: busy if name == "replace" and count < 3 else None)
+        write_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert len(pauses) == 2
+    with monkeypatch.context() as patch, pytest.raises(ReadOnlyError):
+        spied(patch, lambda name, _: busy if name == "replace" else None)
+        write_file(tmp_path / "file", b"newer")
+    assert (tmp_path / "file").read_bytes() == b"new"

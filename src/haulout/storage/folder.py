@@ -322,8 +322,6 @@ class FolderBackend:
 
     def _write(self, target: Path, data: bytes) -> None:
         with self._wording_writes():
-            if not target.parent.is_dir():
-                self._durable_folders.clear()  # someone tidied up, or plugged in another disk
             self._ready_folder(target.parent)
             if target.is_dir():
                 message = f"{target.relative_to(self._root)} is the folder of other names."
@@ -332,8 +330,10 @@ class FolderBackend:
             self._sync(target.parent)
 
     def _ready_folder(self, folder: Path) -> None:
-        """Make the folders down to this one, each durable; those known to be so cost nothing."""
-        if folder == self._root or folder in self._durable_folders:
+        """Make the folders down to this one, each durable; those known to be so cost no fsync."""
+        if folder == self._root:
+            return
+        if folder in self._durable_folders and folder.is_dir():  # nobody tidied it away
             return
         self._ready_folder(folder.parent)
         with suppress(FileExistsError):
