@@ -3,8 +3,8 @@
 For each blob that any volume lists: what is missing by name and size (``deep``: every object is
 read and verified), then the cheapest way to make it again (`rebuilding.py`), then whole new objects
 in the place of the old ones. Each object is written once and whole, so a crash leaves a set that is
-no worse than before, and the next run goes on. Heads that lag behind an acknowledged one are brought
-up as well.
+no worse than before, and the next run goes on. Heads that lag behind an acknowledged one are
+brought up as well.
 
 Nothing is removed, and nothing is written to a volume that does not prove to be of the set: an
 empty place in the stead of a lost one is first adopted (`VolumeSet.adopt`).
