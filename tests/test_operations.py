@@ -76,6 +76,16 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.Check()).sound
     assert do(operations.Rebuild()) == 2
     assert do(operations.CatchUp()) == 0
+    assert do(operations.GetStores()).stores == ()
+    urls = tuple(str(tmp_path / name) for name in ("one", "two", "three"))
+    assert do(operations.AddVolumes(urls=urls)).volumes_lost == 1
+    assert do(operations.Sync()).complete
+    assert do(operations.GetLocator()).startswith("haulout:1:")
+    assert do(operations.Check(remote=True)).remote_sections > 0
+    assert do(operations.Repair(deep=True)).whole
+    assert do(operations.Rebalance()).generation == 1
+    assert do(operations.RemoveVolume(volume=urls[2])).generation == 2
+    assert do(operations.GetVolumes(ask=True)).lost == 0
 
 
 def minimal(operation: Any) -> AnyOperation:
@@ -138,10 +148,13 @@ def test_an_operation_is_read_from_json_by_its_name(vault: Vault) -> None:
     assert memory.occurred_at.isoformat() == "2025-06-15T10:00:00+00:00"
 
 
+_NEEDED: dict[str, Any] = {"target": {"id": "x"}, "items": [], "urls": ("x",)}
+
+
 @pytest.mark.parametrize("operation", TYPES, ids=tag)
 def test_an_operation_survives_being_written_as_json(operation: Any) -> None:
     needed = {
-        field.name: {"id": "x"} if field.name == "target" else [] if field.name == "items" else "x"
+        field.name: _NEEDED.get(field.name, "x")
         for field in msgspec.structs.fields(operation)
         if field.default is msgspec.NODEFAULT
     }

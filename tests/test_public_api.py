@@ -131,9 +131,17 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
     "stats": [],
     "export": [("file", POSITIONAL, EMPTY)],
     "backup": [("file", POSITIONAL, EMPTY)],
-    "check": named(progress=None),
+    "check": named(remote=False, progress=None),
     "rebuild": named(vectors=False, progress=None),
     "catch_up": named(progress=None),
+    "sync": named(progress=None),
+    "stores": [],
+    "locator": [],
+    "volumes": named(ask=False),
+    "add_volumes": [("urls", POSITIONAL, EMPTY), *named(shards=None, progress=None)],
+    "remove_volume": [("volume", POSITIONAL, EMPTY), *named(give_up=False, progress=None)],
+    "rebalance": named(progress=None),
+    "repair": named(deep=False, progress=None),
     "close": [],
 }
 
@@ -157,16 +165,17 @@ def test_update_takes_an_id_a_text_and_any_other_field_by_name() -> None:
 
 
 def test_a_vault_is_made_opened_or_restored() -> None:
-    common = named(passphrase=None, embedder="auto", world=None)
+    common = named(passphrase=None, embedder="auto", credentials=None, world=None)
     path = ("path", POSITIONAL, None)
     assert parameters(Vault.create) == [path, *common]
     assert parameters(Vault.open) == [path, *common]
     assert parameters(Vault.ephemeral) == named(embedder="none", world=None)
     assert parameters(Vault.restore) == [
-        ("file", POSITIONAL, EMPTY),
+        ("source", POSITIONAL, EMPTY),
         path,
         ("kit", NAMED, EMPTY),
         *common,
+        ("progress", NAMED, None),
     ]
 
 

@@ -160,6 +160,8 @@ class Backup(Operation, frozen=True, kw_only=True):
 class Check(Operation, frozen=True, kw_only=True):
     """Verify everything, and finish pending erasures."""
 
+    remote: bool = False
+
 
 class Rebuild(Operation, frozen=True, kw_only=True):
     """Make the index again from the log."""
@@ -169,6 +171,48 @@ class Rebuild(Operation, frozen=True, kw_only=True):
 
 class CatchUp(Operation, frozen=True, kw_only=True, tag="catch_up"):
     """Embed what waits for its vector."""
+
+
+class Sync(Operation, frozen=True, kw_only=True):
+    """Publish what the stores do not have yet."""
+
+
+class GetStores(Operation, frozen=True, kw_only=True, tag="stores"):
+    """What each store holds, as far as this disk knows."""
+
+
+class GetLocator(Operation, frozen=True, kw_only=True, tag="locator"):
+    """Where the vault's bytes are, as text to keep with the kit."""
+
+
+class GetVolumes(Operation, frozen=True, kw_only=True, tag="volumes"):
+    """The volumes, what they survive and what they cost."""
+
+    ask: bool = False
+
+
+class AddVolumes(Operation, frozen=True, kw_only=True, tag="add_volumes"):
+    """Make folders and buckets volumes of the vault."""
+
+    urls: tuple[str, ...]
+    shards: int | None = None
+
+
+class RemoveVolume(Operation, frozen=True, kw_only=True, tag="remove_volume"):
+    """Take a volume out; its shards go to the others first."""
+
+    volume: str
+    give_up: bool = False
+
+
+class Rebalance(Operation, frozen=True, kw_only=True):
+    """Spread shards evenly again, or finish a change that was cut short."""
+
+
+class Repair(Operation, frozen=True, kw_only=True):
+    """Rebuild what is missing or damaged on the volumes."""
+
+    deep: bool = False
 
 
 AnyOperation = (
@@ -190,10 +234,20 @@ AnyOperation = (
     | Check
     | Rebuild
     | CatchUp
+    | Sync
+    | GetStores
+    | GetLocator
+    | GetVolumes
+    | AddVolumes
+    | RemoveVolume
+    | Rebalance
+    | Repair
 )
 """Decode JSON into one of these by its ``operation`` field."""
 
-_WITH_PROGRESS = (RememberMany, Check, Rebuild, CatchUp)
+_WITH_PROGRESS = (
+    RememberMany, Check, Rebuild, CatchUp, Sync, AddVolumes, RemoveVolume, Rebalance, Repair,
+)  # fmt: skip
 
 
 READS: frozenset[type[Operation]] = frozenset({Recall, GetContext, Get, List, History})

@@ -23,7 +23,20 @@ from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
 from haulout.vault.opening import World
 from haulout.vault.threads import Opening, Threads, made, on_loop
-from haulout.vault.values import BackedUp, CheckReport, Event, Exported, Level, Page, Receipt, Stats
+from haulout.vault.values import (
+    BackedUp,
+    CheckReport,
+    Event,
+    Exported,
+    Level,
+    Page,
+    Receipt,
+    Stats,
+    Synced,
+    VolumesRebalanced,
+    VolumesRepaired,
+    VolumesReport,
+)
 from haulout.vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -87,6 +100,7 @@ class AsyncVault:
         *,
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
         world: World | None = None,
     ) -> tuple[Self, RecoveryKit]:
         """Make a new vault and return it with its recovery kit: 24 words to write down.
@@ -95,6 +109,8 @@ class AsyncVault:
             path: its folder; `$HAULOUT_HOME` or `~/.haulout` where none is given.
             passphrase: protects the device's key file; without one its mode 0600 does.
             embedder: "auto", "none", a model folder, an OpenAI-compatible URL, or an `Embedder`.
+            credentials: what stores want beside a URL, such as ``s3.access_key_id``; they are
+                kept in memory and written nowhere.
             world: clock, randomness and SQLite VFS; for tests.
 
         Raises:
@@ -102,7 +118,9 @@ class AsyncVault:
         """
 
         def call() -> tuple[Vault, RecoveryKit]:
-            return Vault.create(path, passphrase=passphrase, embedder=embedder, world=world)
+            return Vault.create(
+                path, passphrase=passphrase, embedder=embedder, credentials=credentials, world=world
+            )
 
         vault, beside = await made(call, lambda pair: pair[0].close())
         return cls(vault), beside
@@ -114,6 +132,7 @@ class AsyncVault:
         *,
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
         world: World | None = None,
     ) -> Opening[Self]:
         """Open a vault. Arguments as for `create`.
@@ -124,7 +143,9 @@ class AsyncVault:
         """
 
         def call() -> Vault:
-            return Vault.open(path, passphrase=passphrase, embedder=embedder, world=world)
+            return Vault.open(
+                path, passphrase=passphrase, embedder=embedder, credentials=credentials, world=world
+            )
 
         return Opening(lambda: cls._opened(call))
 
@@ -142,29 +163,43 @@ class AsyncVault:
     @classmethod
     def restore(
         cls,
-        file: str | os.PathLike[str],
+        source: str | os.PathLike[str],
         path: str | os.PathLike[str] | None = None,
         *,
         kit: RecoveryKit | str,
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
         world: World | None = None,
+        progress: Progress | None = None,
     ) -> Opening[Self]:
-        """Make a vault from a backup file and the recovery kit, enrolling this device.
+        """Make a vault from a backup file, or from its stores, with the recovery kit.
+
+        This machine becomes a device of it. `restored` of the vault says what came back from
+        stores, and what did not, by name.
 
         Args:
-            file: what `backup` wrote.
+            source: what `backup` wrote, or a locator: its text, or a file that holds it.
             path: folder of the new vault; the default place where none is given.
             kit: the 24 words. The rest as for `create`.
+            progress: called with records done and their number, for stores only.
 
         Raises:
             VaultExistsError: a vault stands at ``path``; VaultLockedError: the kit is of
-            another vault; DamagedError: the backup was changed; InputError: it is none.
+            another vault; DamagedError: the backup was changed; InputError: it is neither;
+            NotFoundError: the stores hold no head of this vault; StorageError: none answers.
         """
 
         def call() -> Vault:
             return Vault.restore(
-                file, path, kit=kit, passphrase=passphrase, embedder=embedder, world=world
+                source,
+                path,
+                kit=kit,
+                passphrase=passphrase,
+                embedder=embedder,
+                credentials=credentials,
+                world=world,
+                progress=on_loop(progress),
             )
 
         return Opening(lambda: cls._opened(call))
@@ -442,9 +477,14 @@ class AsyncVault:
         """
         return await self._threads.run(self._vault.backup, file)
 
-    async def check(self, *, progress: Progress | None = None) -> CheckReport:
-        """Verify every hash, signature, payload and view, and finish pending erasures."""
-        return await self._threads.run(self._vault.check, progress=on_loop(progress))
+    async def check(self, *, remote: bool = False, progress: Progress | None = None) -> CheckReport:
+        """Verify every hash, signature, payload and view, and finish pending erasures.
+
+        Args:
+            remote: read back everything from the stores, too, and verify it.
+            progress: called with records, then parts in stores, that are done, and their number.
+        """
+        return await self._threads.run(self._vault.check, remote=remote, progress=on_loop(progress))
 
     async def rebuild(self, *, vectors: bool = False, progress: Progress | None = None) -> int:
         """Throw the index away and make it again from the log; answers stay the same.
@@ -463,3 +503,98 @@ class AsyncVault:
     async def catch_up(self, *, progress: Progress | None = None) -> int:
         """Embed every memory that waits for its vector; return how many there were."""
         return await self._threads.run(self._vault.catch_up, progress=on_loop(progress))
+
+    async def sync(self, *, progress: Progress | None = None) -> Synced:
+        """Publish everything that is not in the stores yet, and say what each holds.
+
+        What was begun before a crash goes on where it stood; nothing is sent or paid twice.
+
+        Args:
+            progress: called with bytes sent and their number, publication by publication.
+
+        Raises:
+            StorageError: no store could take it, with the first store's reason.
+            ConflictError: another copy of this vault publishes as this device.
+        """
+        return await self._threads.run(self._vault.sync, progress=on_loop(progress))
+
+    async def stores(self) -> Synced:
+        """What each store holds, as far as this disk knows; nothing is asked of them."""
+        return await self._threads.run(self._vault.stores)
+
+    async def locator(self) -> str:
+        """Where the vault's bytes are: a text to keep with the recovery kit. It holds no secret.
+
+        Raises:
+            NotFoundError: the vault has no stores.
+        """
+        return await self._threads.run(self._vault.locator)
+
+    async def volumes(self, *, ask: bool = False) -> VolumesReport:
+        """The volumes, what they survive and what they cost.
+
+        Args:
+            ask: ask each volume what it holds, too.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
+        """
+        return await self._threads.run(self._vault.volumes, ask=ask)
+
+    async def add_volumes(
+        self, urls: Sequence[str], *, shards: int | None = None, progress: Progress | None = None
+    ) -> VolumesReport:
+        """Make folders and buckets volumes of this vault: its bytes are spread on all of them.
+
+        Args:
+            urls: paths, or URLs of file, s3, gs or az.
+            shards: of every blob, 4 to 1,000 and 10 where none is given; for the first volumes.
+            progress: called with blobs carried over and their number, where others are there.
+
+        Raises:
+            InputError: a URL is no place, or a volume already. ConflictError: a place holds
+            something else. StorageError: one does not answer; what stood before stands.
+        """
+        return await self._threads.run(
+            self._vault.add_volumes, urls, shards=shards, progress=on_loop(progress)
+        )
+
+    async def remove_volume(
+        self, volume: str, *, give_up: bool = False, progress: Progress | None = None
+    ) -> VolumesRebalanced:
+        """Take a volume out; its shards go to the others first, rebuilt where it is gone.
+
+        Args:
+            volume: its ID or URL.
+            give_up: go on although it does not answer and may hold the last of a blob.
+            progress: as for `add_volumes`.
+
+        Raises:
+            NotFoundError: there is none such; InputError: it is the last one.
+            StoreUnavailableError: a blob cannot be made whole without it; it stays.
+        """
+        return await self._threads.run(
+            self._vault.remove_volume, volume, give_up=give_up, progress=on_loop(progress)
+        )
+
+    async def rebalance(self, *, progress: Progress | None = None) -> VolumesRebalanced:
+        """Spread shards evenly again, or finish a change of the volumes that was cut short.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StorageError: as for `add_volumes`.
+        """
+        return await self._threads.run(self._vault.rebalance, progress=on_loop(progress))
+
+    async def repair(
+        self, *, deep: bool = False, progress: Progress | None = None
+    ) -> VolumesRepaired:
+        """Rebuild what is missing or damaged on the volumes, from the others; no key is used.
+
+        Args:
+            deep: read and verify every object, rather than trust names and sizes.
+            progress: called with blobs looked at and their number.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
+        """
+        return await self._threads.run(self._vault.repair, deep=deep, progress=on_loop(progress))

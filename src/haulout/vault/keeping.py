@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from haulout.vault import backup, export, inspection
 from haulout.vault.arguments import Progress, silent
 from haulout.vault.openvault import OpenVault
+from haulout.vault.remotechecking import check_stores
 from haulout.vault.values import BackedUp, CheckReport, Exported
 
 
@@ -29,9 +32,23 @@ class Keeping(OpenVault):
         """
         return backup.write(self._parts, Path(file))
 
-    def check(self, *, progress: Progress | None = None) -> CheckReport:
-        """Verify every hash, signature, payload and view, and finish pending erasures."""
-        return inspection.check(self._parts, progress or silent)
+    def check(self, *, remote: bool = False, progress: Progress | None = None) -> CheckReport:
+        """Verify every hash, signature, payload and view, and finish pending erasures.
+
+        Args:
+            remote: read back everything from the stores, too, and verify it.
+            progress: called with records, then parts in stores, that are done, and their number.
+        """
+        found = inspection.check(self._parts, progress or silent)
+        if not remote:
+            return found
+        there = check_stores(self._parts, self._remote, progress or silent)
+        return msgspec.structs.replace(
+            found,
+            remote_sections=there.sections,
+            remote_bytes=there.bytes,
+            problems=(*found.problems, *there.problems),
+        )
 
     def rebuild(self, *, vectors: bool = False, progress: Progress | None = None) -> int:
         """Throw the index away and make it again from the log; answers stay the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -16,6 +17,7 @@ from haulout.vault.restoring import Restored
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
+    from haulout.vault.volumekeeping import VolumeKeeping
 
 
 class OpenVault:
@@ -30,6 +32,7 @@ class OpenVault:
         """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
         self._parts = parts
         self._remote = Remote(parts, credentials or {}, OPENERS)
+        self._credentials = credentials or {}
         self._database, self._journal = parts.database, parts.journal
         self._searcher = Searcher(parts.vault)
         self._meaning = Meaning(parts, embedder)
@@ -55,6 +58,13 @@ class OpenVault:
 
     def __repr__(self) -> str:
         return f"<Vault {self._parts.folder or 'in memory'}>"
+
+    @cached_property
+    def _volumes(self) -> VolumeKeeping:
+        """The volumes; their code is loaded when it is first needed: 80 ms."""
+        from haulout.vault.volumekeeping import VolumeKeeping
+
+        return VolumeKeeping(self._parts, self._remote, self._credentials)
 
     @property
     def path(self) -> Path | None:

@@ -1,14 +1,16 @@
-"""The verbs that reach beyond this disk: sync, and where the vault's bytes are."""
+"""The verbs that reach beyond this disk: sync, volumes, repair, and where the bytes are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from haulout.vault.arguments import Progress, silent
 from haulout.vault.openvault import OpenVault
-from haulout.vault.values import Synced
+from haulout.vault.values import Synced, VolumesRebalanced, VolumesRepaired, VolumesReport
 
 
 class Syncing(OpenVault):
-    """What sends a vault's records to its stores."""
+    """What sends a vault's records to its stores, and keeps those well."""
 
     def sync(self, *, progress: Progress | None = None) -> Synced:
         """Publish everything that is not in the stores yet, and say what each holds.
@@ -35,3 +37,72 @@ class Syncing(OpenVault):
             NotFoundError: the vault has no stores.
         """
         return self._remote.locator()
+
+    # ------------------------------------------------------------------ volumes
+
+    def volumes(self, *, ask: bool = False) -> VolumesReport:
+        """The volumes, what they survive and what they cost.
+
+        Args:
+            ask: ask each volume what it holds, too.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
+        """
+        return self._volumes.told(ask=ask)
+
+    def add_volumes(
+        self,
+        urls: Sequence[str],
+        *,
+        shards: int | None = None,
+        progress: Progress | None = None,
+    ) -> VolumesReport:
+        """Make folders and buckets volumes of this vault: its bytes are spread on all of them.
+
+        Args:
+            urls: paths, or URLs of file, s3, gs or az.
+            shards: of every blob, 4 to 1,000 and 10 where none is given; for the first volumes.
+            progress: called with blobs carried over and their number, where others are there.
+
+        Raises:
+            InputError: a URL is no place, or a volume already. ConflictError: a place holds
+            something else. StorageError: one does not answer; what stood before stands.
+        """
+        return self._volumes.add(urls, shards, progress or silent)
+
+    def remove_volume(
+        self, volume: str, *, give_up: bool = False, progress: Progress | None = None
+    ) -> VolumesRebalanced:
+        """Take a volume out; its shards go to the others first, rebuilt where it is gone.
+
+        Args:
+            volume: its ID or URL.
+            give_up: go on although it does not answer and may hold the last of a blob.
+            progress: as for `add_volumes`.
+
+        Raises:
+            NotFoundError: there is none such; InputError: it is the last one.
+            StoreUnavailableError: a blob cannot be made whole without it; it stays.
+        """
+        return self._volumes.remove(volume, give_up=give_up, report=progress or silent)
+
+    def rebalance(self, *, progress: Progress | None = None) -> VolumesRebalanced:
+        """Spread shards evenly again, or finish a change of the volumes that was cut short.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StorageError: as for `add_volumes`.
+        """
+        return self._volumes.rebalance(progress or silent)
+
+    def repair(self, *, deep: bool = False, progress: Progress | None = None) -> VolumesRepaired:
+        """Rebuild what is missing or damaged on the volumes, from the others; no key is used.
+
+        Args:
+            deep: read and verify every object, rather than trust names and sizes.
+            progress: called with blobs looked at and their number.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
+        """
+        return self._volumes.repair(deep=deep, report=progress or silent)

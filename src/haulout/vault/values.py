@@ -26,6 +26,10 @@ __all__ = [
     "Stats",
     "StoreSynced",
     "Synced",
+    "VolumeReport",
+    "VolumesRebalanced",
+    "VolumesRepaired",
+    "VolumesReport",
 ]
 
 Level = Literal["hidden", "destroyed", "everywhere"]
@@ -126,6 +130,8 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
         problems: findings, each naming a file or record; empty when all is sound.
         cleared: leftovers of earlier forgets that this check removed.
         pending: those that it could not remove yet, because another process reads them.
+        remote_sections: parts read back from the stores and verified, with ``remote=True``;
+            ``remote_bytes``: in all.
     """
 
     records: int
@@ -135,6 +141,8 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     cleared: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
+    remote_sections: int = 0
+    remote_bytes: int = 0
 
     @property
     def sound(self) -> bool:
@@ -173,6 +181,112 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether every store holds everything."""
         return all(not store.failure and not store.waiting for store in self.stores)
+
+
+class VolumeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One volume of a vault. What was not asked for is None.
+
+    Attributes:
+        id: its ID in the set; ``url``: where it is; ``shards``: which it holds of every blob.
+        reachable: whether it answered; ``why``: if not, what came instead.
+        latency_ms: milliseconds for an answer.
+        held: shard objects that stand in their place; ``expected``: how many there should be.
+        bytes: what it holds; ``last_fault``: what went wrong with it last.
+    """
+
+    id: str
+    url: str
+    shards: tuple[int, ...]
+    reachable: bool | None = None
+    why: str | None = None
+    latency_ms: float | None = None
+    held: int | None = None
+    expected: int | None = None
+    bytes: int | None = None
+    last_fault: str | None = None
+
+
+class VolumesReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A vault's volumes, and what they survive and cost. What was not asked for is None.
+
+    Attributes:
+        set_id: of the set; ``generation``: of its layout; ``n_shards``: of every blob.
+        volumes: each of them.
+        volumes_lost: that many may be lost, whichever they are.
+        shards_lost: that many shards may be lost, rot or lie; ``fatal_volumes``: volumes whose
+            loss alone is too much.
+        factor: bytes stored for a byte of a 1 MiB blob; ``small_blob_bytes``: for a blob of 300.
+        warnings: what the owner should know of this layout.
+        rebalancing: a change of the set was cut short; `rebalance` finishes it.
+        sound, degraded, out_of_reach, lost: blobs that are whole, readable but not whole,
+            readable once volumes answer again, and gone.
+    """
+
+    set_id: str
+    generation: int
+    n_shards: int
+    volumes: tuple[VolumeReport, ...]
+    volumes_lost: int
+    shards_lost: int
+    fatal_volumes: tuple[str, ...]
+    factor: float
+    small_blob_bytes: int
+    warnings: tuple[str, ...] = ()
+    rebalancing: bool = False
+    sound: int | None = None
+    degraded: int | None = None
+    out_of_reach: int | None = None
+    lost: int | None = None
+
+
+class VolumesRepaired(msgspec.Struct, frozen=True, kw_only=True):
+    """What a `repair` found and did.
+
+    Attributes:
+        blobs: how many were looked at; ``made``: shard objects that were written again.
+        slivers: how many were rebuilt; ``bytes_read``: for that; ``bytes_checked``: what a deep
+            look read; ``bytes_written``: what was written.
+        faults: what was found wrong, naming the volume.
+        lost: blobs that cannot be made whole from what is left.
+        unfinished: those that can once more volumes answer; ``unreached``: volumes that did not.
+    """
+
+    blobs: int
+    made: int
+    slivers: int
+    bytes_read: int
+    bytes_checked: int
+    bytes_written: int
+    faults: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every blob is whole on every volume now."""
+        return not (self.lost or self.unfinished or self.unreached)
+
+
+class VolumesRebalanced(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of the volumes carried over.
+
+    Attributes:
+        generation: of the layout that stands now.
+        copied, rebuilt, removed: shard objects; ``bytes_copied``: of the copies.
+        faults: what was found wrong, naming the volume.
+        incomplete: blobs that are not whole under the new layout.
+        unreached: volumes that did not answer; leftovers may stand there.
+    """
+
+    generation: int
+    copied: int = 0
+    rebuilt: int = 0
+    removed: int = 0
+    bytes_copied: int = 0
+    faults: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):

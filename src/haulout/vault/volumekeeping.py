@@ -1,0 +1,350 @@
+"""A vault's volumes: added, removed, rearranged, repaired, and told about.
+
+A change of the set is written down with both layouts before it begins, so that a crash at any
+step of a rebalance is gone on with by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import msgspec
+
+from haulout.database.transaction import Transaction
+from haulout.errors import InputError, NotFoundError, StoreUnavailableError
+from haulout.log.published import StoreRow
+from haulout.storage.address import open_backend
+from haulout.storage.volumes import rebalance as rebalancing
+from haulout.storage.volumes import repair as repairing
+from haulout.storage.volumes.explanation import explain
+from haulout.storage.volumes.faults import Fault
+from haulout.storage.volumes.layout import (
+    DEFAULT_SHARDS,
+    Layout,
+    Place,
+    decode_layout,
+    encode_layout,
+    plan,
+)
+from haulout.storage.volumes.status import Status, status
+from haulout.storage.volumes.volumeset import VolumeSet
+from haulout.vault.opening import Parts
+from haulout.vault.remote import Remote
+from haulout.vault.values import (
+    VolumeReport,
+    VolumesRebalanced,
+    VolumesRepaired,
+    VolumesReport,
+)
+from haulout.vault.volumestore import backends, config_for
+
+Report = Callable[[int, int | None], None]
+KIND = "volumes"
+_UNDER_WAY = "volumes under way"
+_MOST_TOLD = 200
+
+
+class VolumeKeeping:
+    """The volumes of one open vault.
+
+    Args:
+        parts: the open vault; ``remote``: its stores; ``credentials``: for buckets.
+    """
+
+    def __init__(self, parts: Parts, remote: Remote, credentials: Mapping[str, str]) -> None:
+        self._parts, self._remote, self._credentials = parts, remote, credentials
+
+    def layout(self) -> Layout:
+        """The layout that stands.
+
+        Raises:
+            NotFoundError: the vault has no volumes.
+        """
+        return decode_layout(self._row().settings.encode())
+
+    def _row(self) -> StoreRow:
+        row = self._remote.row(KIND)
+        if row is None:
+            message = "This vault has no volumes."
+            raise NotFoundError(message, hint="Add some: `haulout volumes add URL...`.")
+        return row
+
+    # ------------------------------------------------------------------ changing the set
+
+    def add(self, urls: Sequence[str], shards: int | None, report: Report) -> VolumesReport:
+        """Make places volumes of this vault's set, or begin a set with them.
+
+        Raises:
+            InputError: a URL is no place, is there already, or the number of shards differs.
+            ConflictError: a place holds something else. StorageError: one does not answer.
+        """
+        places = [_normal(url) for url in urls]
+        if not places or len(set(places)) != len(places):
+            raise InputError("Name the places to add, each once.")
+        with self._remote.alone():
+            row = self._remote.row(KIND)
+            if row is None:
+                self._begin(places, DEFAULT_SHARDS if shards is None else shards)
+            else:
+                self._go_on(report)
+                old = self.layout()
+                if shards is not None and shards != old.n_shards:
+                    message = f"This set has {old.n_shards} shards; their number cannot change."
+                    raise InputError(message, hint="Leave the number out.")
+                standing = [Place(volume.id, volume.url) for volume in old.volumes]
+                known = {place.url for place in standing}
+                new = [_place(old.set_id, old.generation, url) for url in places]
+                if known & set(places):
+                    message = f"{min(known & set(places))} is a volume of this set already."
+                    raise InputError(message)
+                for place in new:
+                    self._made(place.url)
+                self._change(old, plan(old.n_shards, [*standing, *new], old), report)
+        return self.told(ask=False)
+
+    def _begin(self, urls: Sequence[str], shards: int) -> None:
+        set_id = self._parts.journal.entropy(16).hex()
+        places = [_place(set_id, 0, url) for url in urls]
+        layout = plan(shards, places, set_id=set_id)
+        for url in urls:
+            self._made(url)
+        with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+            volumes.adopt()
+        self._remote.add(KIND, encode_layout(layout).decode())
+
+    def _made(self, url: str) -> None:
+        """See that a place is there; a folder is made into a store where it is none yet."""
+        open_backend(url, config_for(url, self._credentials), create=True).close()
+
+    def remove(self, volume: str, *, give_up: bool, report: Report) -> VolumesRebalanced:
+        """Take a volume out of the set, its shards going to the others first.
+
+        Raises:
+            NotFoundError: there is none of that ID or URL; InputError: it is the last one.
+            StoreUnavailableError: a blob cannot be made whole without it.
+        """
+        with self._remote.alone():
+            self._go_on(report)
+            old = self.layout()
+            names = {volume, _normal(volume)}
+            found = [one for one in old.volumes if {one.id, one.url} & names]
+            if not found:
+                message = f"This vault has no volume {volume!r}."
+                raise NotFoundError(message, hint="`haulout volumes list` names them.")
+            left = [Place(one.id, one.url) for one in old.volumes if one not in found]
+            if not left:
+                message = "The last volume of a set cannot be taken out."
+                raise InputError(message, hint="Let the whole set go: `haulout volumes detach`.")
+            new = plan(old.n_shards, left, old)
+            return self._change(old, new, report, give_up=give_up)
+
+    def rebalance(self, report: Report) -> VolumesRebalanced:
+        """Finish a change that was cut short, or spread shards evenly where they are not."""
+        with self._remote.alone():
+            went_on = self._go_on(report)
+            if went_on is not None:
+                return went_on
+            old = self.layout()
+            new = plan(old.n_shards, [Place(one.id, one.url) for one in old.volumes], old)
+            if new.homes() == old.homes():
+                return VolumesRebalanced(generation=old.generation)
+            return self._change(old, new, report)
+
+    def _change(
+        self, old: Layout, new: Layout, report: Report, *, give_up: bool = False
+    ) -> VolumesRebalanced:
+        self._note((old, new))
+        return self._carry_over(old, new, report, give_up=give_up)
+
+    def _go_on(self, report: Report) -> VolumesRebalanced | None:
+        """Carry on a change that a crash or a missing volume cut short."""
+        pending = self._noted()
+        return None if pending is None else self._carry_over(*pending, report)
+
+    def _carry_over(
+        self, old: Layout, new: Layout, report: Report, *, give_up: bool = False
+    ) -> VolumesRebalanced:
+        def publish(layout: Layout) -> None:
+            self._remote.add(KIND, encode_layout(layout).decode())
+
+        with (
+            VolumeSet(old, backends(old, self._credentials)) as before,
+            VolumeSet(new, backends(new, self._credentials)) as after,
+        ):
+            try:
+                done = rebalancing.rebalance(
+                    before,
+                    after,
+                    publish=publish,
+                    give_up=give_up,
+                    progress=lambda one: report(one.done, one.total),
+                )
+            except StoreUnavailableError:
+                if self.layout().generation == old.generation:
+                    self._note(None)  # nothing was removed: the old layout stands, whole
+                raise
+        self._note(None)
+        return VolumesRebalanced(
+            generation=new.generation,
+            copied=done.copied,
+            rebuilt=done.rebuilt,
+            removed=done.removed,
+            bytes_copied=done.bytes_copied,
+            faults=_words((fault for _, fault in done.faults), new),
+            incomplete=tuple(f"{blob}: {why}" for blob, why in done.incomplete),
+            unreached=tuple(f"{_url(new, old, name)}: {why}" for name, why in done.unreached),
+        )
+
+    def _note(self, change: tuple[Layout, Layout] | None) -> None:
+        vault = self._parts.vault
+
+        def job(connection: Transaction) -> None:
+            connection.execute(
+                "DELETE FROM setting WHERE vault = ? AND name = ?", (vault, _UNDER_WAY)
+            )
+            if change is not None:
+                text = msgspec.json.encode([encode_layout(one).decode() for one in change])
+                connection.execute(
+                    "INSERT INTO setting VALUES (?, ?, ?)", (vault, _UNDER_WAY, text.decode())
+                )
+
+        self._parts.database.write(job)
+
+    def _noted(self) -> tuple[Layout, Layout] | None:
+        with self._parts.database.read() as connection:
+            row = connection.execute(
+                "SELECT value FROM setting WHERE vault = ? AND name = ?",
+                (self._parts.vault, _UNDER_WAY),
+            ).fetchone()
+        if row is None:
+            return None
+        old, new = msgspec.json.decode(row[0], type=tuple[str, str])
+        return decode_layout(old.encode()), decode_layout(new.encode())
+
+    # ------------------------------------------------------------------ telling, mending
+
+    def told(self, *, ask: bool) -> VolumesReport:
+        """The set, what it survives and what it costs; with ``ask``, how its volumes are.
+
+        Raises:
+            NotFoundError: the vault has no volumes.
+        """
+        layout = self.layout()
+        if not ask:
+            return report_of(layout, None, pending=self._noted() is not None)
+        with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+            return report_of(layout, status(volumes), pending=self._noted() is not None)
+
+    def repair(self, *, deep: bool, report: Report) -> VolumesRepaired:
+        """Make every blob of the set whole again; no key is used.
+
+        Raises:
+            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
+        """
+        layout = self.layout()
+        with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+            return repaired(volumes, deep=deep, report=report)
+
+
+def repaired(volumes: VolumeSet, *, deep: bool, report: Report) -> VolumesRepaired:
+    """Repair a set, and tell of it with its volumes' URLs."""
+    done = repairing.repair(volumes, deep=deep, progress=lambda one: report(one.done, one.total))
+    layout = volumes.layout
+    return VolumesRepaired(
+        blobs=done.blobs,
+        made=len(done.made),
+        slivers=done.slivers,
+        bytes_read=done.bytes_read,
+        bytes_checked=done.bytes_checked,
+        bytes_written=done.bytes_written,
+        faults=_words((fault for _, fault in done.faults), layout),
+        lost=tuple(f"{blob}: {why}" for blob, why in done.lost),
+        unfinished=tuple(f"{blob}: {why}" for blob, why in done.unfinished),
+        unreached=tuple(f"{_url(layout, layout, name)}: {why}" for name, why in done.unreached),
+    )
+
+
+def report_of(layout: Layout, asked: Status | None, *, pending: bool) -> VolumesReport:
+    """A layout for people, with how its volumes are where they were asked."""
+    found = explain(layout, {one.id: _device(one.url) for one in layout.volumes})
+    known = {} if asked is None else {one.volume: one for one in asked.volumes}
+    volumes: list[VolumeReport] = []
+    for one in layout.volumes:
+        how = known.get(one.id)
+        volumes.append(
+            VolumeReport(
+                id=one.id,
+                url=one.url,
+                shards=one.shards,
+                reachable=None if how is None else how.reachable,
+                why=None if how is None else how.why,
+                latency_ms=None if how is None or how.latency is None else how.latency * 1000,
+                held=None if how is None else how.held,
+                expected=None if how is None else how.expected,
+                bytes=None if how is None else how.bytes,
+                last_fault=None if how is None else how.last_fault,
+            )
+        )
+    return VolumesReport(
+        set_id=layout.set_id,
+        generation=layout.generation,
+        n_shards=layout.n_shards,
+        volumes=tuple(volumes),
+        volumes_lost=found.any_volumes_lost,
+        shards_lost=found.shards_lost,
+        fatal_volumes=found.fatal_volumes,
+        factor=found.factor,
+        small_blob_bytes=found.bytes_per_small_blob,
+        warnings=found.warnings,
+        rebalancing=pending,
+        sound=None if asked is None else asked.sound,
+        degraded=None if asked is None else asked.degraded,
+        out_of_reach=None if asked is None else asked.out_of_reach,
+        lost=None if asked is None else asked.lost,
+    )
+
+
+def _words(faults: Iterable[Fault], layout: Layout) -> tuple[str, ...]:
+    """Faults for people, each once, by the URL of their volume."""
+    found: dict[str, None] = {}
+    for fault in faults:
+        where = "" if fault.shard is None else f"shard {fault.shard}, "
+        found[f"{_url(layout, layout, fault.volume)}: {where}{fault.kind}: {fault.words}"] = None
+    return tuple(found)[:_MOST_TOLD]
+
+
+def _url(layout: Layout, other: Layout, name: str) -> str:
+    for one in (*layout.volumes, *other.volumes):
+        if one.id == name:
+            return one.url
+    return name
+
+
+def _place(set_id: str, generation: int, url: str) -> Place:
+    """A place with an ID that a repetition of the same change gives again."""
+    named = f"{set_id}/{generation}/{url}"
+    return Place(hashlib.sha256(named.encode()).hexdigest()[:8], url)
+
+
+def _normal(url: str) -> str:
+    """The URL of a place; a path becomes a file URL, whole and without links."""
+    if "://" in url or url.startswith("memory:"):
+        return url
+    return Path(url).resolve().as_uri()
+
+
+def _device(url: str) -> str:
+    """What tells two places on one disk, or in one account's bucket."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return f"{parts.scheme}://{parts.netloc}"
+    path = Path(url2pathname(parts.path))
+    try:
+        return f"disk {os.stat(path).st_dev}"  # noqa: PTH116 - st_dev is what is wanted
+    except OSError:
+        return url
