@@ -210,7 +210,7 @@ def test_a_rename_that_windows_refuses_while_someone_reads_is_tried_a_few_times(
         write_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert len(pauses) == 2
-    with monkeypatch.context() as patch, pytest.raises(ReadOnlyError):
-        spied(patch, lambda name, _: busy if name == "replace" else None)
+    spied(monkeypatch, lambda name, _: busy if name == "replace" else None)
+    with pytest.raises(ReadOnlyError):
         write_file(tmp_path / "file", b"newer")
     assert (tmp_path / "file").read_bytes() == b"new"

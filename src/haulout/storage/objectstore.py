@@ -12,8 +12,8 @@ is sent twice: obstore's own repetitions are off, since a repeated conditional w
 with itself. Every request ends within `timeout_s`.
 
 obstore would fill what a configuration leaves open from the environment, credentials too (on Azure
-an environment's token even outranks a given key). Credentials are therefore handed over by a
-provider, which outranks both, and endpoints and the like are always given.
+and Google an environment's token even outranks a given key). Credentials are therefore handed over
+by a provider, which outranks both, and endpoints and the like are always given.
 
 What obstore says in an error may hold an address with a signature in it; of its words only the
 HTTP status goes on.
@@ -21,10 +21,12 @@ HTTP status goes on.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import obstore
@@ -55,11 +57,13 @@ from haulout.storage.backend import (
     is_name,
 )
 from haulout.storage.bucket import Access, Address, access, parse_address
+from haulout.storage.serviceaccount import VALID_S, service_account
 
 TIMEOUT_S: Final = 60.0
 CONNECT_TIMEOUT_S: Final = 10.0
 
 _STATUS = re.compile(r"status code: (\d{3})")
+_TOO_SLOW = "RequestTimeout"
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 _NOT_FOUND, _RANGE_NOT_SATISFIABLE, _NOT_IMPLEMENTED, _SERVER_FAILED = 404, 416, 501, 500
 _PASSING = {408, 409, 412, 425, 429}
@@ -231,7 +235,8 @@ class ObjectStoreBackend:
         ):
             return StoreRefusedError(f"{self._url} does not let these credentials in{told}.")
         server_failed = (status or _SERVER_FAILED) >= _SERVER_FAILED and status != _NOT_IMPLEMENTED
-        if server_failed or status in _PASSING or "RequestTimeout" in str(error):
+        elsewhere = status is None and "redirect" in _first_line(error)
+        if (server_failed and not elsewhere) or status in _PASSING or _TOO_SLOW in str(error):
             return StoreUnavailableError(f"{self._url} does not answer as it should{told}.")
         return StoreRefusedError(
             f"{self._url} will not do what it is asked{told}.",
@@ -304,7 +309,14 @@ def _gcs(address: Address, how: Access, options: dict[str, Any]) -> GCSStore:
     if token := how.given.get("bearer_token"):
         options["credential_provider"] = _always({"token": token})
     elif not how.anonymous:
-        config["service_account_key"] = how.given["service_account_key"]
+        account = service_account(how.given["service_account_key"])
+
+        def signed() -> dict[str, Any]:
+            now = int(time.time())
+            expires = datetime.fromtimestamp(now + VALID_S, UTC)
+            return {"token": account.token(now), "expires_at": expires}
+
+        options["credential_provider"] = signed
     return GCSStore(address.bucket, config=config, **options)
 
 
@@ -316,6 +328,7 @@ def _azure(address: Address, how: Access, options: dict[str, Any]) -> AzureStore
     }
     theirs = {"access_key": "access_key", "sas_token": "sas_token", "bearer_token": "token"}
     credential = {theirs[key]: value for key, value in how.given.items() if key in theirs}
+    base64.b64decode(credential.get("access_key", ""), validate=True)
     if credential:
         options["credential_provider"] = _always(credential)
     return AzureStore(address.bucket, config=config, **options)
@@ -357,8 +370,12 @@ def _condition(version: str) -> dict[str, str] | None:
 
 def _status(error: Exception) -> int | None:
     """The HTTP status in an error's first line, the only place where obstore tells it."""
-    found = _STATUS.search(str(error).partition("\n")[0])
+    found = _STATUS.search(_first_line(error))
     return int(found[1]) if found else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _missing(error: Exception) -> bool:
