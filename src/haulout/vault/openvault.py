@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from haulout.index.search import Searcher
+from haulout.vault.background import Background
 from haulout.vault.backlog import Backlog
 from haulout.vault.meaning import Meaning
 from haulout.vault.opening import Parts
@@ -37,11 +38,15 @@ class OpenVault:
         self._searcher = Searcher(parts.vault)
         self._meaning = Meaning(parts, embedder)
         self.restored: Restored | None = None
+        self._background: Background | None = None
         self.backlog = Backlog()  # for programs that wrap others: writes they must not wait for
 
     def close(self) -> None:
         """Finish what waits and give the files back. Closing twice is fine."""
         self.backlog.finish()
+        if self._background is not None:
+            self._background.stop()
+            self._background = None
         self._remote.close()
         self._database.close()
 

@@ -166,8 +166,16 @@ class Remote:
         return Synced(stores=tuple(self._synced(row.number, row.kind, "") for row in self.rows()))
 
     def through(self) -> int:
-        """The newest record's number that some store holds; 0 where there is no store."""
-        return max((row.state.through for row in self.rows()), default=0)
+        """The newest record's number that every store holds; 0 where there is no store."""
+        return min((row.state.through for row in self.rows()), default=0)
+
+    def waiting(self) -> bool:
+        """Whether a store lacks records, or was left in the middle of a publication."""
+        rows = self.rows()
+        with self._parts.database.read() as connection:
+            newest = connection.execute("SELECT max(num) FROM record").fetchone()
+        last = (newest[0] or 0) if newest else 0
+        return any(row.intent is not None or row.state.through < last for row in rows)
 
     def locator(self) -> str:
         """Where the vault's bytes are, as text to keep with the kit.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from haulout.errors import HauloutError
 from haulout.vault.arguments import Progress, silent
+from haulout.vault.background import Background
 from haulout.vault.openvault import OpenVault
 from haulout.vault.values import Synced, VolumesRebalanced, VolumesRepaired, VolumesReport
+
+
+def _nobody(_what: Synced | HauloutError) -> None:
+    """Tell nobody."""
 
 
 class Syncing(OpenVault):
@@ -25,6 +31,21 @@ class Syncing(OpenVault):
             ConflictError: another copy of this vault publishes as this device.
         """
         return self._remote.sync(progress or silent)
+
+    def keep_synced(
+        self, *, every: float = 5.0, told: Callable[[Synced | HauloutError], None] | None = None
+    ) -> None:
+        """Publish in the background whatever is new, until the vault is closed.
+
+        Any long-running process may do so; one at a time publishes, whichever it is.
+
+        Args:
+            every: seconds between two looks for new records.
+            told: called, on another thread, with what each publication did, and with each failure
+                that differs from the one before; a store that fails is tried again by itself.
+        """
+        if self._background is None:
+            self._background = Background(self._remote, every, told or _nobody)
 
     def stores(self) -> Synced:
         """What each store holds, as far as this disk knows; nothing is asked of them."""

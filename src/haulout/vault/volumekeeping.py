@@ -47,6 +47,8 @@ Report = Callable[[int, int | None], None]
 KIND = "volumes"
 _UNDER_WAY = "volumes under way"
 _MOST_TOLD = 200
+FEWEST_SHARDS = 9
+"""A blob over 9 shards may have 2.2 MB; the largest record, sealed and padded, takes 1.2."""
 
 
 class VolumeKeeping:
@@ -108,6 +110,9 @@ class VolumeKeeping:
         return self.told(ask=False)
 
     def _begin(self, urls: Sequence[str], shards: int) -> None:
+        if shards < FEWEST_SHARDS:
+            message = f"A vault's volumes have {FEWEST_SHARDS} shards or more, not {shards}."
+            raise InputError(message)
         set_id = self._parts.journal.entropy(16).hex()
         places = [_place(set_id, 0, url) for url in urls]
         layout = plan(shards, places, set_id=set_id)

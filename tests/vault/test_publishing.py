@@ -1,0 +1,229 @@
+"""Publishing to volumes: what is remote is there, a crash loses and doubles nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from vault.publishing import (
+    Crash,
+    Fuse,
+    digest,
+    publisher,
+    restored,
+    silent,
+    store_of,
+    with_volumes,
+)
+
+from haulout import Vault
+from haulout.errors import BlobMissingError, ConflictError, NotFoundError
+from haulout.log import published
+from haulout.redstuff import blob_id_bytes
+
+
+def remote_records(vault: Vault) -> int:
+    row = vault._remote.row("volumes")
+    assert row is not None
+    return sum(run.run.records for run in row.state.runs)
+
+
+def test_what_is_synced_comes_back_with_the_same_digest_and_recall(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        for number in range(40):
+            vault.remember(f"Memory {number} about walnuts.", tags=[f"t{number % 7}"])
+        changed = vault.remember("Ana lives in Porto.")
+        vault.update(changed.id, "Ana lives in Lisbon.")
+        gone = vault.remember("A secret.")
+        hidden = vault.remember("Not shown.")
+        vault.forget(hidden.id, level="hidden")
+        assert vault.sync().complete
+        vault.forget(gone.id)
+        assert vault.sync().complete
+        twin, report = restored(vault, words, tmp_path / "b")
+        with twin:
+            assert report.complete
+            assert report.records == vault.stats().records
+            assert digest(twin, tmp_path) == digest(vault, tmp_path)
+            for query in ("walnuts", "where does Ana live", "Memory 7"):
+                assert twin.recall(query, explain=True) == vault.recall(query, explain=True)
+            assert twin.check().sound
+
+
+def test_nothing_new_is_no_publication(tmp_path: Path) -> None:
+    vault, _ = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("one")
+        first = vault.sync().stores[0].head
+        assert vault.sync().stores[0].head == first == 1
+
+
+def test_small_runs_join_so_that_many_syncs_leave_few_segments(tmp_path: Path) -> None:
+    vault, _ = with_volumes(tmp_path / "a")
+    with vault:
+        for number in range(60):
+            vault.remember(f"memory {number}")
+            vault.sync()
+        row = vault._remote.row("volumes")
+        assert row is not None
+        runs = row.state.runs
+        assert len(runs) <= 5
+        assert [runs[0].first, *(run.last + 1 for run in runs[:-1])] == [r.first for r in runs]
+        with vault._database.read() as connection:
+            assert len(published.blobs(connection, row.number)) <= 2 * len(runs)
+
+
+def test_a_crash_at_any_step_is_gone_on_with_and_never_calls_remote_what_is_not(
+    tmp_path: Path,
+) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        secret = vault.remember("first")
+        vault.sync()
+        vault.remember("second")
+        vault.forget(secret.id)
+        step, before = 0, 0
+        while True:
+            work, close = publisher(vault, Fuse(step))
+            try:
+                work.publish(silent)
+            except Crash:
+                stopped = True
+            else:
+                stopped = False
+            finally:
+                close()
+            # Whatever the database says is remote can be restored at this very moment.
+            twin, report = restored(vault, words, tmp_path / f"b{step}")
+            twin.close()
+            assert report.complete
+            assert report.records >= remote_records(vault) >= before
+            before = remote_records(vault)
+            if not stopped:
+                break
+            # Every other crash is followed by a publication that is let finish, and new work.
+            if step % 2:
+                vault.sync()
+                vault.remember(f"after {step}")
+            step += 1
+        assert step > 20
+        vault.sync()
+        assert remote_records(vault) == vault.stats().records
+        twin, report = restored(vault, words, tmp_path / "end")
+        with twin:
+            assert digest(twin, tmp_path) == digest(vault, tmp_path)
+        assert not list((tmp_path / "a" / "outbox").iterdir())
+
+
+def test_what_no_head_names_is_removed_after_a_crash(tmp_path: Path) -> None:
+    vault, _ = with_volumes(tmp_path / "a")
+    with vault:
+        for step in range(0, 30, 2):
+            vault.remember(f"memory {step}")
+            work, close = publisher(vault, Fuse(step))
+            with pytest.raises(Crash):
+                work.publish(silent)
+            close()
+        vault.sync()
+        row = vault._remote.row("volumes")
+        assert row is not None
+        named = {
+            ref.blob for run in row.state.runs for ref in (run.run.segment, run.run.keys) if ref
+        }
+        store = store_of(vault)
+        try:
+            standing = {blob_id_bytes(one.blob_id) for one in store.volumes.blobs()}
+        finally:
+            store.close()
+        assert standing == named
+
+
+def test_after_a_forget_no_store_holds_the_destroyed_key(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("stays")
+        gone = vault.remember("goes")
+        vault.sync()
+        row = vault._remote.row("volumes")
+        assert row is not None
+        keys = row.state.runs[0].run.keys
+        assert keys is not None
+        vault.forget(gone.id)
+        vault.sync()
+        store = store_of(vault)
+        try:
+            with pytest.raises(BlobMissingError):
+                store.get(keys)
+        finally:
+            store.close()
+        twin, report = restored(vault, words, tmp_path / "b")
+        with twin:
+            assert report.complete
+            assert [memory.text for memory in twin.list().memories] == ["stays"]
+            assert [event.action for event in twin.history(gone.id)] == [
+                event.action for event in vault.history(gone.id)
+            ]
+
+
+def test_a_copy_of_the_folder_cannot_publish_beside_the_vault(tmp_path: Path) -> None:
+    vault, _ = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("one")
+        vault.sync()
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    with Vault.open(tmp_path / "a", embedder="none") as vault:
+        vault.remember("two")
+        vault.sync()
+    with Vault.open(tmp_path / "copy", embedder="none") as copy:
+        copy.remember("another two")
+        with pytest.raises(ConflictError, match="Another copy"):
+            copy.sync()
+
+
+def test_a_restored_vault_takes_over_and_the_lost_device_goes_on_no_more(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("one")
+        vault.sync()
+        twin, _ = restored(vault, words, tmp_path / "b")
+        with twin:
+            twin.remember("two")
+            assert twin.sync().complete
+            third, report = restored(twin, words, tmp_path / "c")
+            with third:
+                assert report.complete
+                assert {memory.text for memory in third.list().memories} == {"one", "two"}
+            vault.remember("from the lost machine")
+            with pytest.raises(ConflictError):
+                vault.sync()
+
+
+def test_a_drill_leaves_the_store_and_the_vault_as_they_are(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("one")
+        vault.sync()
+        twin, _ = restored(vault, words, tmp_path / "b")
+        twin.close()
+        vault.remember("two")
+        assert vault.sync().complete
+
+
+def test_a_locator_needs_stores(tmp_path: Path) -> None:
+    vault, _ = Vault.create(tmp_path / "a", embedder="none")
+    with vault, pytest.raises(NotFoundError, match="no stores"):
+        vault.locator()
+
+
+def test_the_kit_of_another_vault_restores_nothing(tmp_path: Path) -> None:
+    vault, _ = with_volumes(tmp_path / "a")
+    other, kit = Vault.create(tmp_path / "other", embedder="none")
+    other.close()
+    with vault:
+        vault.remember("one")
+        vault.sync()
+        with pytest.raises(NotFoundError, match="No head of this kit's vault"):
+            Vault.restore(vault.locator(), tmp_path / "b", kit=kit.words)
+        assert not (tmp_path / "b" / "vault.json").exists()
