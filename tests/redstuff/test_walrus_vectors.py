@@ -9,9 +9,11 @@ import pytest
 from redstuff.samples import blob_of, lines, sample, sha256
 
 from haulout import redstuff
-from haulout.redstuff import merkle
-from haulout.redstuff.layout import to_bytes, to_words
-from haulout.redstuff.reedsolomon import Code, recoveries
+from haulout.redstuff import acceleration, merkle
+from haulout.redstuff.compiled import CompiledEngine
+from haulout.redstuff.engine import Engine
+from haulout.redstuff.plain import PlainEngine
+from haulout.redstuff.reedsolomon import Code
 
 BLOBS = lines("walrus_vectors.jsonl")
 CODES = lines("walrus_rs_vectors.jsonl")
@@ -22,25 +24,30 @@ def name(vector: dict[str, Any]) -> str:
     return f"{vector['n_shards']}-{vector['unencoded_length']}-{vector['data']['kind']}"
 
 
+@pytest.mark.parametrize("engine", [PlainEngine(), CompiledEngine()], ids=["numpy", "numba"])
 @pytest.mark.parametrize("vector", CODES, ids=lambda v: v["seed"].partition("/")[2])
-def test_recovery_symbols_are_those_of_the_vectors(vector: dict[str, Any]) -> None:
+def test_recovery_symbols_are_those_of_the_vectors(vector: dict[str, Any], engine: Engine) -> None:
     count, size = vector["original_count"], vector["shard_bytes"]
     code = Code.of(count, vector["recovery_count"])
     assert ("low" if code.low else "high") == vector["rate"]
     symbols = np.frombuffer(sample(vector["seed"], count * size), np.uint8).reshape(count, size)
-    found = to_bytes(recoveries(code, to_words(symbols), count))
+    found = engine.symbols_of(engine.recoveries(code, engine.words_of(symbols), count))
     assert sha256(found.tobytes()) == vector["recovery_sha256"]
     if "recovery_hex" in vector:
         assert [row.tobytes().hex() for row in found] == vector["recovery_hex"]
 
 
+@pytest.mark.parametrize("choice", ["numpy", "numba"])
 @pytest.mark.parametrize("vector", BLOBS, ids=name)
-def test_a_blob_is_encoded_as_in_the_vectors(vector: dict[str, Any]) -> None:
+def test_a_blob_is_encoded_as_in_the_vectors(
+    vector: dict[str, Any], choice: acceleration.Choice
+) -> None:
     blob, n = blob_of(vector["data"]), vector["n_shards"]
     assert (len(blob), sha256(blob)) == (vector["unencoded_length"], vector["data_sha256"])
     counts = redstuff.parameters(n)
     assert (counts.primary, counts.secondary) == (vector["n_rows"], vector["n_cols"])
-    encoded = redstuff.encode(blob, n)
+    with acceleration.using(choice):
+        encoded = redstuff.encode(blob, n)
     assert (encoded.size, encoded.n_shards) == (len(blob), n)
     assert encoded.symbol_size == vector["symbol_size"]
     assert redstuff.symbol_size(len(blob), n) == vector["symbol_size"]

@@ -16,7 +16,7 @@ import numpy as np
 from haulout.errors import InconsistentBlobError, TooFewSliversError
 from haulout.redstuff import acceleration, merkle
 from haulout.redstuff.encoding import Expansion
-from haulout.redstuff.layout import Bytes, to_bytes, to_words
+from haulout.redstuff.layout import Bytes
 from haulout.redstuff.matrix import Matrix
 from haulout.redstuff.metadata import Metadata
 from haulout.redstuff.parameters import Axis, parameters
@@ -113,14 +113,14 @@ def _restored_rows(
         return found
     known = sorted(rows)
     locator = locator_logs(code, known)
-    engine = acceleration.engine(code.span * columns * size)
+    engine = acceleration.engine(0, code.span * columns * size // 2)
     arrays = [np.frombuffer(rows[index], np.uint8).reshape(columns, size) for index in known]
     step = max(1, _BAND_BYTES // (len(known) * size))
     for start in range(0, columns, step):
         band = slice(start, min(start + step, columns))
-        words = to_words(np.stack([row[band] for row in arrays])).reshape(len(known), -1)
+        words = engine.words_of(np.stack([row[band] for row in arrays])).reshape(len(known), -1)
         restored = engine.restored(code, known, words, missing, locator)
-        found[:, band] = to_bytes(restored.reshape(len(missing), -1, size // 2))
+        found[:, band] = engine.symbols_of(restored.reshape(len(missing), -1, size // 2))
     return found
 
 
@@ -132,7 +132,7 @@ def _from_columns(metadata: Metadata, columns: dict[int, bytes]) -> bytes:
     known = sorted(columns)
     code = Code.of(s, n - s)
     locator = locator_logs(code, known) if missing else None
-    engine = acceleration.engine(code.span * p * size)
+    engine = acceleration.engine(0, code.span * p * size // 2)
     arrays = [np.frombuffer(columns[index], np.uint8).reshape(p, size) for index in known]
     source = [index for index in known if index < s]
     blob = np.empty((used, s, size), np.uint8)
@@ -142,9 +142,9 @@ def _from_columns(metadata: Metadata, columns: dict[int, bytes]) -> bytes:
         symbols = np.stack([column[band] for column in arrays])
         blob[band, source] = symbols[: len(source)].swapaxes(0, 1)
         if locator is not None:
-            words = to_words(symbols).reshape(len(known), -1)
+            words = engine.words_of(symbols).reshape(len(known), -1)
             restored = engine.restored(code, known, words, missing, locator)
-            again = to_bytes(restored.reshape(len(missing), -1, size // 2))
+            again = engine.symbols_of(restored.reshape(len(missing), -1, size // 2))
             blob[band, missing] = again.swapaxes(0, 1)
     return memoryview(blob.reshape(-1))[: metadata.size].tobytes()
 
@@ -165,17 +165,18 @@ def _check_rows(metadata: Metadata, blob: bytes, given: Iterable[int]) -> None:
 def row_roots(matrix: Matrix, rows: list[int], n_shards: int) -> list[bytes]:
     """The hashes of some source rows of a blob."""
     out: list[bytes] = []
+    symbols = len(rows) * n_shards
     code = Code.of(matrix.columns, n_shards - matrix.columns)
-    engine = acceleration.engine(len(rows) * n_shards * matrix.symbol_size)
+    engine = acceleration.engine(2 * symbols, symbols * matrix.symbol_size)
     depth = merkle.path_length(n_shards)
     every = slice(0, matrix.columns)
     step = max(1, _BAND_BYTES // (n_shards * max(matrix.symbol_size, 32)))
     for start in range(0, len(rows), step):
         band = [matrix.part(slice(row, row + 1), every)[0] for row in rows[start : start + step]]
         own = np.stack(band)
-        across = np.ascontiguousarray(to_words(own).swapaxes(0, 1))
+        across = np.ascontiguousarray(engine.words_of(own).swapaxes(0, 1))
         added = engine.recoveries(code, across.reshape(matrix.columns, -1), matrix.columns)
-        beyond = to_bytes(added.reshape(code.recoveries, len(band), -1)).swapaxes(0, 1)
+        beyond = engine.symbols_of(added.reshape(code.recoveries, len(band), -1)).swapaxes(0, 1)
         nodes = engine.leaves(np.concatenate([own, beyond], axis=1))
         heads = engine.folded(nodes, depth)[:, 0]
         out += [head.tobytes() for head in heads]

@@ -18,14 +18,14 @@ import numpy as np
 
 from haulout.redstuff import acceleration, merkle
 from haulout.redstuff.engine import Engine
-from haulout.redstuff.layout import Bytes, to_bytes, to_words
+from haulout.redstuff.layout import Bytes
 from haulout.redstuff.matrix import Matrix
 from haulout.redstuff.metadata import Metadata, blob_id_text
 from haulout.redstuff.parameters import DIGEST_SIZE, checked_index, parameters
 from haulout.redstuff.reedsolomon import Code
 from haulout.redstuff.sliver import Sliver
 
-_BAND_BYTES: Final = 4 << 20
+_BAND_BYTES: Final = 6 << 20
 _KEPT_BYTES: Final = 16 << 20
 """Recovery rows that `Encoded` keeps, whatever the blob's size; more where the blob is larger."""
 
@@ -40,11 +40,11 @@ def recovery_columns(matrix: Matrix, code: Code, engine: Engine) -> Bytes:
     step = max(1, _BAND_BYTES // (matrix.columns * size))
     for start in range(0, matrix.used_rows, step):
         rows = slice(start, min(start + step, matrix.used_rows))
-        words = to_words(matrix.part(rows, slice(0, matrix.columns)))
+        words = engine.words_of(matrix.part(rows, slice(0, matrix.columns)))
         across = np.ascontiguousarray(words.swapaxes(0, 1))
         flat = across.reshape(matrix.columns, -1)
         recovered = engine.recoveries(code, flat, matrix.used_columns)
-        found[:, rows] = to_bytes(recovered.reshape(code.recoveries, -1, size // 2))
+        found[:, rows] = engine.symbols_of(recovered.reshape(code.recoveries, -1, size // 2))
     return found
 
 
@@ -55,8 +55,8 @@ class Expansion:
         self.n_shards, _, self.p, self.s = parameters(n_shards)
         self.matrix = Matrix(data, n_shards)
         self.size = len(data)
-        work = n_shards * n_shards
-        self.engine = acceleration.engine(work)
+        symbols = n_shards * n_shards
+        self.engine = acceleration.engine(3 * symbols, symbols * self.matrix.symbol_size)
         self.rows_code = Code.of(self.s, n_shards - self.s)
         self.columns_code = Code.of(self.p, n_shards - self.p)
         self.right = recovery_columns(self.matrix, self.rows_code, self.engine)
@@ -64,9 +64,9 @@ class Expansion:
     @cached_property
     def width(self) -> int:
         """How many columns one band has, a power of two."""
-        least = self.n_shards * self.matrix.symbol_size
+        column = self.n_shards * (self.matrix.symbol_size + DIGEST_SIZE)
         width = 1 << (self.n_shards - 1).bit_length()
-        while width > 1 and width * least > _BAND_BYTES:
+        while width > 1 and width * column > _BAND_BYTES:
             width //= 2
         return width
 
@@ -80,10 +80,10 @@ class Expansion:
 
     def below(self, top: Bytes) -> Bytes:
         """The other n - p rows of the columns whose upper rows are ``top``."""
-        words = to_words(top[: self.matrix.used_rows])
+        words = self.engine.words_of(top[: self.matrix.used_rows])
         flat = words.reshape(len(words), top.shape[1] * top.shape[2] // 2)
         found = self.engine.recoveries(self.columns_code, flat, len(flat))
-        return to_bytes(found.reshape(len(found), top.shape[1], top.shape[2] // 2))
+        return self.engine.symbols_of(found.reshape(len(found), top.shape[1], top.shape[2] // 2))
 
     def bands(self, stop: int) -> Iterator[slice]:
         """All bands of the first ``stop`` columns."""
@@ -218,6 +218,7 @@ class Encoded:
     def _recovery_row(self, row: int) -> bytes:
         start, rows = self._rows
         if not start <= row < start + len(rows):
+            self._rows = (0, rows := rows[:0].copy())  # the old group goes before the new one comes
             start = row // self._group * self._group
             rows, keep = self._empty_group(start)
             for band in self._expansion.bands(self._expansion.s):

@@ -22,6 +22,14 @@ class Engine(Protocol):
         """What it is called: numpy, or numba."""
         ...
 
+    def words_of(self, symbols: Bytes) -> Words:
+        """As `layout.to_words`."""
+        ...
+
+    def symbols_of(self, words: Words) -> Bytes:
+        """As `layout.to_bytes`."""
+        ...
+
     def recoveries(self, code: Code, originals: Words, used: int) -> Words:
         """As `reedsolomon.recoveries`."""
         ...

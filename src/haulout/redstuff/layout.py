@@ -18,23 +18,30 @@ from haulout.redstuff.field import Words
 Bytes = NDArray[np.uint8]
 
 _BLOCK: Final = 64
+_SHORTEST: Final = 2
 
 
 def to_words(symbols: Bytes) -> Words:
     """Symbols of z bytes (the last axis) as z / 2 words each; other axes stay."""
     *shape, size = symbols.shape
-    words = np.empty((*shape, size // 2), "<u2")
-    paired = words.view(np.uint8).reshape(*shape, size // 2, 2)
+    if size == _SHORTEST:
+        return np.ascontiguousarray(symbols).view("<u2").astype(np.uint16, copy=False)
+    words = np.empty((*shape, size // 2), np.uint16)
     full = size // _BLOCK
     if full:
         blocks = symbols[..., : full * _BLOCK].reshape(*shape, full, 2, _BLOCK // 2)
-        target = paired[..., : full * _BLOCK // 2, :].reshape(*shape, full, _BLOCK // 2, 2)
-        target[...] = blocks.swapaxes(-1, -2)
+        target = words[..., : full * _BLOCK // 2].reshape(*shape, full, _BLOCK // 2)
+        _join(blocks[..., 0, :], blocks[..., 1, :], target)
     half = size % _BLOCK // 2
     if half:
-        tail = symbols[..., full * _BLOCK :].reshape(*shape, 2, half)
-        paired[..., full * _BLOCK // 2 :, :] = tail.swapaxes(-1, -2)
-    return words.astype(np.uint16, copy=False)
+        tail = symbols[..., full * _BLOCK :]
+        _join(tail[..., :half], tail[..., half:], words[..., full * _BLOCK // 2 :])
+    return words
+
+
+def _join(low: Bytes, high: Bytes, words: Words) -> None:
+    np.left_shift(high, 8, out=words, dtype=np.uint16, casting="unsafe")
+    words |= low
 
 
 def to_bytes(words: Words) -> Bytes:

@@ -29,43 +29,53 @@ def digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
-def leaves(data: bytes | memoryview, size: int) -> list[bytes]:
-    """The leaves of consecutive pieces of ``size`` bytes (1 or more)."""
+def leaves(data: bytes | memoryview, size: int) -> bytes:
+    """The leaves of consecutive pieces of ``size`` bytes (1 or more), one after the other."""
     return _hashes(_LEAF, data, size)
 
 
-def parents(nodes: bytes | memoryview) -> list[bytes]:
-    """The inner nodes over an even number of digests that stand one after the other."""
+def parents(nodes: bytes | memoryview) -> bytes:
+    """The inner nodes over an even number of nodes; both stand one after the other."""
     return _hashes(_INNER, nodes, 2 * DIGEST_SIZE)
 
 
-def _hashes(prefixed: blake2b, data: bytes | memoryview, size: int) -> list[bytes]:
-    # Copying a hasher that was fed the prefix is the fastest way here: 0.36 us a hash of 64
-    # bytes, where joining the prefix and hashing at once takes 0.50.
+def _hashes(prefixed: blake2b, data: bytes | memoryview, size: int) -> bytes:
+    # Copying a hasher that was fed the prefix is the fastest way here: 0.34 us a hash of 64
+    # bytes, where joining the prefix and hashing at once takes 0.52, and a list of digests that
+    # are joined at the end 0.45.
     copied = prefixed.copy
-    out: list[bytes] = []
+    out = bytearray()
     for (piece,) in iter_unpack(f"{size}s", data):
         hasher = copied()
         hasher.update(piece)
-        out.append(hasher.digest())
-    return out
+        out += hasher.digest()
+    return bytes(out)
 
 
-def levels(leaf_nodes: Sequence[bytes]) -> list[list[bytes]]:
-    """Every level of a tree, leaves first, each with its zero sibling; the root stands last."""
-    level = list(leaf_nodes) or [NOTHING]
-    out = [level]
-    while len(level) > 1:
-        if len(level) % 2:
-            level.append(NOTHING)
-        level = parents(b"".join(level))
+def node(level: bytes, index: int) -> bytes:
+    """Node ``index`` of those that stand one after the other."""
+    return level[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE]
+
+
+def levels(leaf_nodes: bytes) -> list[bytes]:
+    """Every level of a tree, leaves first, each with its zero sibling; the root stands last.
+
+    Args:
+        leaf_nodes: the leaves, one after the other.
+    """
+    level = leaf_nodes or NOTHING
+    out: list[bytes] = []
+    while len(level) > DIGEST_SIZE:
+        if len(level) // DIGEST_SIZE % 2:
+            level += NOTHING
         out.append(level)
-    return out
+        level = parents(level)
+    return [*out, level]
 
 
-def root(leaf_nodes: Sequence[bytes]) -> bytes:
-    """The root over some leaves."""
-    return levels(leaf_nodes)[-1][0]
+def root(leaf_nodes: bytes) -> bytes:
+    """The root over some leaves that stand one after the other."""
+    return levels(leaf_nodes)[-1]
 
 
 def path_length(count: int) -> int:
@@ -73,29 +83,22 @@ def path_length(count: int) -> int:
     return max(count - 1, 0).bit_length()
 
 
-def path(leaf_nodes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """The siblings from leaf ``index`` up to the root."""
-    return path_in(levels(leaf_nodes), index)
-
-
-def path_in(tree: Sequence[Sequence[bytes]], index: int) -> tuple[bytes, ...]:
-    """As `path`, in a tree that `levels` gave."""
-    return tuple(level[(index >> up) ^ 1] for up, level in enumerate(tree[:-1]))
+def path(tree: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """The siblings from leaf ``index`` up to the root, in a tree that `levels` gave."""
+    return tuple(node(level, (index >> up) ^ 1) for up, level in enumerate(tree[:-1]))
 
 
 def path_root(data: bytes, index: int, siblings: Sequence[bytes]) -> bytes | None:
-    """The root that a path leads to from ``data`` at leaf ``index``.
+    """The root that a path leads to from ``data`` (1 byte or more) at leaf ``index``.
 
     None where the path is too short for such an index.
     """
     if index < 0 or index >> len(siblings):
         return None
-    node = leaves(data, len(data))[0] if data else _LEAF.digest()
-    for sibling in siblings:
-        pair = node + sibling if index % 2 == 0 else sibling + node
-        node = parents(pair)[0]
-        index >>= 1
-    return node
+    reached = leaves(data, len(data))
+    for up, sibling in enumerate(siblings):
+        reached = parents(sibling + reached if index >> up & 1 else reached + sibling)
+    return reached
 
 
 def node_to_bcs(digest: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from haulout.redstuff import merkle, reedsolomon
+from haulout.redstuff import layout, merkle, reedsolomon
 from haulout.redstuff.field import ORDER, Logs, Words
 from haulout.redstuff.layout import Bytes
 from haulout.redstuff.parameters import DIGEST_SIZE
@@ -22,7 +22,7 @@ _WORTH_A_TABLE: Final = 40_000
 @cache
 def _leaves_of_two_bytes() -> Bytes:
     symbols = np.arange(ORDER, dtype="<u2").tobytes()
-    found = np.frombuffer(b"".join(merkle.leaves(symbols, _SHORTEST)), np.uint8)
+    found = np.frombuffer(merkle.leaves(symbols, _SHORTEST), np.uint8)
     return found.reshape(ORDER, DIGEST_SIZE)
 
 
@@ -30,6 +30,14 @@ class PlainEngine:
     """NumPy for the code, hashlib for the trees."""
 
     name = "numpy"
+
+    def words_of(self, symbols: Bytes) -> Words:
+        """As `layout.to_words`."""
+        return layout.to_words(symbols)
+
+    def symbols_of(self, words: Words) -> Bytes:
+        """As `layout.to_bytes`."""
+        return layout.to_bytes(words)
 
     def recoveries(self, code: Code, originals: Words, used: int) -> Words:
         """As `reedsolomon.recoveries`."""
@@ -46,8 +54,8 @@ class PlainEngine:
         *shape, size = symbols.shape
         if size == _SHORTEST and symbols.size >= _WORTH_A_TABLE * _SHORTEST:
             return _leaves_of_two_bytes().take(symbols.view("<u2")[..., 0], axis=0)
-        joined = b"".join(merkle.leaves(symbols.tobytes(), size))
-        return np.frombuffer(joined, np.uint8).reshape(*shape, DIGEST_SIZE)
+        found = merkle.leaves(symbols.tobytes(), size)
+        return np.frombuffer(found, np.uint8).reshape(*shape, DIGEST_SIZE)
 
     def folded(self, nodes: Bytes, up: int) -> Bytes:
         """As `Engine.folded`."""
@@ -55,6 +63,6 @@ class PlainEngine:
         for _ in range(up):
             if nodes.shape[1] % 2:
                 nodes = np.concatenate([nodes, np.zeros((trees, 1, DIGEST_SIZE), np.uint8)], axis=1)
-            joined = b"".join(merkle.parents(nodes.tobytes()))
-            nodes = np.frombuffer(joined, np.uint8).reshape(trees, -1, DIGEST_SIZE)
+            above = merkle.parents(nodes.tobytes())
+            nodes = np.frombuffer(above, np.uint8).reshape(trees, -1, DIGEST_SIZE)
         return nodes

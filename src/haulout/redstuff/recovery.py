@@ -18,7 +18,6 @@ import numpy as np
 
 from haulout.errors import InconsistentBlobError, TooFewSliversError, WrongBytesError
 from haulout.redstuff import acceleration, bcs, merkle
-from haulout.redstuff.layout import to_bytes, to_words
 from haulout.redstuff.metadata import Metadata
 from haulout.redstuff.parameters import Axis, checked_index, parameters
 from haulout.redstuff.reedsolomon import Code, locator_logs
@@ -125,7 +124,7 @@ def proofs(sliver: Sliver, targets: Iterable[int], n_shards: int) -> list[Recove
             sliver.index,
             target,
             symbols[target].tobytes(),
-            merkle.path_in(levels, target),
+            merkle.path(levels, target),
         )
         for target in wanted
     ]
@@ -248,7 +247,9 @@ def rebuilt(
     found[source] = given[: len(source)]
     if missing:
         code = Code.of(count, n - count)
-        engine = acceleration.engine(code.span * size)
+        engine = acceleration.engine(0, code.span * size // 2)
         locator = locator_logs(code, known)
-        found[missing] = to_bytes(engine.restored(code, known, to_words(given), missing, locator))
+        found[missing] = engine.symbols_of(
+            engine.restored(code, known, engine.words_of(given), missing, locator)
+        )
     return Sliver(axis, index, size, found.tobytes())

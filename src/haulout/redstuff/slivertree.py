@@ -12,7 +12,7 @@ import numpy as np
 
 from haulout.errors import InputError, WrongBytesError
 from haulout.redstuff import acceleration, merkle
-from haulout.redstuff.layout import Bytes, to_bytes, to_words
+from haulout.redstuff.layout import Bytes
 from haulout.redstuff.metadata import Metadata
 from haulout.redstuff.parameters import parameters
 from haulout.redstuff.reedsolomon import Code
@@ -28,13 +28,13 @@ def all_symbols(sliver: Sliver, n_shards: int) -> Bytes:
     count = parameters(n_shards).sliver_symbols(sliver.axis)
     checked_form(sliver, count, n_shards)
     own = np.frombuffer(sliver.data, np.uint8).reshape(count, sliver.symbol_size)
-    engine = acceleration.engine(n_shards * sliver.symbol_size)
-    added = engine.recoveries(Code.of(count, n_shards - count), to_words(own), count)
-    return np.concatenate([own, to_bytes(added)])
+    engine = acceleration.engine(2 * n_shards, n_shards * sliver.symbol_size)
+    added = engine.recoveries(Code.of(count, n_shards - count), engine.words_of(own), count)
+    return np.concatenate([own, engine.symbols_of(added)])
 
 
-def leaf_nodes(symbols: Bytes) -> list[bytes]:
-    """The leaves over some symbols, in order."""
+def leaf_nodes(symbols: Bytes) -> bytes:
+    """The leaves over some symbols, one after the other."""
     return merkle.leaves(symbols.tobytes(), symbols.shape[1])
 
 
@@ -44,7 +44,9 @@ def sliver_root(sliver: Sliver, n_shards: int) -> bytes:
     Raises:
         InputError: no blob over so many shards has such a sliver.
     """
-    return merkle.root(leaf_nodes(all_symbols(sliver, n_shards)))
+    nodes = acceleration.engine(0, 0).leaves(all_symbols(sliver, n_shards))[None]
+    depth = merkle.path_length(n_shards)
+    return acceleration.engine(0, 0).folded(nodes, depth)[0, 0].tobytes()
 
 
 def verify_sliver(metadata: Metadata, sliver: Sliver) -> None:
