@@ -7,13 +7,15 @@ the same packs under the same blob IDs, which a store that has them already does
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from haulout.database.transaction import Transaction
 from haulout.log.head import Ref, Run
+from haulout.log.lifetimes import Seen
 
 PUBLISHED_TABLES = """
 CREATE TABLE store (
@@ -22,7 +24,8 @@ CREATE TABLE store (
     kind TEXT NOT NULL,                -- volumes or walrus
     settings TEXT NOT NULL,            -- JSON: a volume layout, or a network's URLs; no secret
     state BLOB NOT NULL,               -- MessagePack: Published
-    intent BLOB                        -- MessagePack: Intent; NULL where nothing is under way
+    intent BLOB,                       -- MessagePack: Intent; NULL where nothing is under way
+    seen BLOB                          -- MessagePack: lifetimes.Seen; NULL where it has no epochs
 );
 CREATE TABLE remote_blob (
     store INTEGER NOT NULL,
@@ -31,6 +34,7 @@ CREATE TABLE remote_blob (
     lasting INTEGER NOT NULL,          -- 1: segments, vectors, chunks; 0: keys, maps, heads
     there INTEGER NOT NULL,            -- 0: intended; 1: the store has confirmed it
     until INTEGER,                     -- first epoch without it; NULL: while the store stands
+    attempt BLOB,                      -- what was written down before it was paid for; the store's
     PRIMARY KEY (store, blob)
 ) WITHOUT ROWID;
 CREATE TABLE remote_chunk (
@@ -46,6 +50,9 @@ CREATE TABLE remote_chunk (
 CREATE INDEX remote_chunk_blob ON remote_chunk (store, blob);
 """
 """The fourth step of the schema."""
+_EXPECT = (
+    "INSERT OR IGNORE INTO remote_blob (store, blob, bytes, lasting, there) VALUES (?, ?, ?, ?, 0)"
+)
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -71,6 +78,19 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     chunks: tuple[PublishedMap, ...] = ()
     at: int = 0
     replaces: tuple[tuple[str, bytes], ...] = ()
+
+    def named(self) -> Mapping[bytes, int]:
+        """The blobs that hold what the head names, and the head where it has no name; bytes each.
+
+        Those of attachment chunks are named by maps, and are not among them.
+        """
+        refs = [*(one.ref for one in self.chunks), *([self.place] if self.place else [])]
+        for one in self.runs:
+            refs += [one.run.segment, *one.run.vectors, *([one.run.keys] if one.run.keys else [])]
+        found: Counter[bytes] = Counter()
+        for ref in refs:
+            found[ref.blob] += ref.length
+        return found
 
 
 class PublishedRun(NamedTuple):
@@ -102,12 +122,12 @@ class Pack(NamedTuple):
     """One blob of a publication; its bytes wait in the vault's outbox under its ID.
 
     Attributes:
-        blob: its 32-byte blob ID; ``bytes``: its size.
-        lasting: whether what it holds lives as long as the vault.
+        blob: its 32-byte blob ID; ``size``: its bytes.
+        lasting: whether what it holds lives as long as the vault, and no key stands in it.
     """
 
     blob: bytes
-    bytes: int
+    size: int
     lasting: bool
 
 
@@ -131,12 +151,14 @@ class StoreRow(NamedTuple):
     settings: str
     state: Published
     intent: Intent | None
+    seen: Seen | None = None
 
 
 def stores(connection: Transaction, vault: int) -> list[StoreRow]:
     """The stores of a vault, in the order they were added."""
     rows = connection.execute(
-        "SELECT store, kind, settings, state, intent FROM store WHERE vault = ? ORDER BY store",
+        "SELECT store, kind, settings, state, intent, seen FROM store WHERE vault = ?"
+        " ORDER BY store",
         (vault,),
     ).fetchall()
     return [
@@ -146,8 +168,9 @@ def stores(connection: Transaction, vault: int) -> list[StoreRow]:
             settings,
             msgspec.msgpack.decode(state, type=Published),
             None if intent is None else msgspec.msgpack.decode(intent, type=Intent),
+            None if seen is None else msgspec.msgpack.decode(seen, type=Seen),
         )
-        for number, kind, settings, state, intent in rows
+        for number, kind, settings, state, intent, seen in rows
     ]
 
 
@@ -167,6 +190,13 @@ def change_settings(connection: Transaction, store: int, settings: str) -> None:
     connection.execute("UPDATE store SET settings = ? WHERE store = ?", (settings, store))
 
 
+def learn(connection: Transaction, store: int, seen: Seen) -> None:
+    """Note which epoch a store is in, and how long that is known."""
+    connection.execute(
+        "UPDATE store SET seen = ? WHERE store = ?", (msgspec.msgpack.encode(seen), store)
+    )
+
+
 def remove_store(connection: Transaction, store: int) -> None:
     """Forget a store and all that is known of it; its bytes stay where they are."""
     for table in ("store", "remote_blob", "remote_chunk"):
@@ -179,17 +209,28 @@ def intend(connection: Transaction, store: int, intent: Intent) -> None:
         "UPDATE store SET intent = ? WHERE store = ?", (msgspec.msgpack.encode(intent), store)
     )
     connection.executemany(
-        "INSERT OR IGNORE INTO remote_blob VALUES (?, ?, ?, ?, 0, NULL)",
-        [(store, pack.blob, pack.bytes, int(pack.lasting)) for pack in intent.packs],
+        _EXPECT, [(store, pack.blob, pack.size, int(pack.lasting)) for pack in intent.packs]
+    )
+
+
+def attempted(connection: Transaction, store: int, blob: bytes, attempt: bytes) -> None:
+    """Note how a blob is about to be paid for."""
+    connection.execute(
+        "UPDATE remote_blob SET attempt = ? WHERE store = ? AND blob = ?", (attempt, store, blob)
     )
 
 
 def confirmed(connection: Transaction, store: int, blob: bytes, until: int | None) -> None:
     """Note that a store has a blob, and until which epoch."""
     connection.execute(
-        "UPDATE remote_blob SET there = 1, until = ? WHERE store = ? AND blob = ?",
+        "UPDATE remote_blob SET there = 1, until = ?, attempt = NULL WHERE store = ? AND blob = ?",
         (until, store, blob),
     )
+
+
+def give_up(connection: Transaction, store: int) -> None:
+    """Let a publication go that cannot be carried on; what stands is what its head says."""
+    connection.execute("UPDATE store SET intent = NULL WHERE store = ?", (store,))
 
 
 def done(connection: Transaction, store: int, state: Published) -> None:
@@ -201,27 +242,37 @@ def done(connection: Transaction, store: int, state: Published) -> None:
 
 
 class RemoteBlob(NamedTuple):
-    """A blob that a store has, or was to have."""
+    """A blob that a store has, or was to have.
+
+    Attributes:
+        size: its bytes; 0 where it was taken over from another device.
+        until: the first epoch without it; None where the store has no epochs, or where it was
+            taken over from another device and the store was not asked yet.
+        attempt: how it is being paid for; None where nothing is under way.
+    """
 
     blob: bytes
-    bytes: int
+    size: int
     lasting: bool
     there: bool
     until: int | None
+    attempt: bytes | None = None
 
 
 def blobs(connection: Transaction, store: int) -> list[RemoteBlob]:
     """Every blob that was sent to a store and not removed since."""
     rows = connection.execute(
-        "SELECT blob, bytes, lasting, there, until FROM remote_blob WHERE store = ?", (store,)
+        "SELECT blob, bytes, lasting, there, until, attempt FROM remote_blob WHERE store = ?",
+        (store,),
     ).fetchall()
-    return [RemoteBlob(a, b, bool(c), bool(d), e) for a, b, c, d, e in rows]
+    return [RemoteBlob(a, b, bool(c), bool(d), e, f) for a, b, c, d, e, f in rows]
 
 
 def inherit(connection: Transaction, store: int, found: Iterable[bytes]) -> None:
     """Take over blobs that another device published, to care for them from here on."""
     connection.executemany(
-        "INSERT OR IGNORE INTO remote_blob VALUES (?, ?, 0, 1, 1, NULL)",
+        "INSERT OR IGNORE INTO remote_blob (store, blob, bytes, lasting, there)"
+        " VALUES (?, ?, 0, 1, 1)",
         [(store, blob) for blob in found],
     )
 
@@ -256,10 +307,7 @@ def intend_chunks(
     ).fetchone()
     last, count = row if row and row[0] is not None else (0, 0)
     number = last + (count + len(places) > CHUNKS_IN_A_MAP and count > 0)
-    connection.execute(
-        "INSERT OR IGNORE INTO remote_blob VALUES (?, ?, ?, ?, 0, NULL)",
-        (store, pack.blob, pack.bytes, int(pack.lasting)),
-    )
+    connection.execute(_EXPECT, (store, pack.blob, pack.size, int(pack.lasting)))
     connection.executemany(
         "INSERT OR REPLACE INTO remote_chunk VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(store, chunk, *ref, number) for chunk, ref in places],

@@ -9,16 +9,17 @@ the pack confirmed                the next head's map names its chunks
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 
 from haulout.crypto.keys import derive
 from haulout.crypto.section import Kind, padded, seal_section, section_bytes
-from haulout.log import published
+from haulout.log import lifetimes, published
 from haulout.log.chunkmap import encode_chunk_map
 from haulout.log.head import Ref
 from haulout.log.published import Pack, PublishedMap
 from haulout.vault import chunks
+from haulout.vault.buying import Buying
 from haulout.vault.chunkfiles import Kept
 from haulout.vault.opening import Parts
 from haulout.vault.stores import Store
@@ -31,21 +32,33 @@ class ChunkSending:
 
     Args:
         parts: the open vault; ``store``: where to; ``number``: the store's number in it.
+        buying: puts packs there.
     """
 
-    def __init__(self, parts: Parts, store: Store, number: int) -> None:
+    def __init__(self, parts: Parts, store: Store, number: int, buying: Buying) -> None:
         self._parts, self._store, self._number = parts, store, number
+        self._buying = buying
         self._secrets = parts.journal.keychain.user_secrets()
 
-    def send(self, report: Report) -> None:
+    def waiting(self) -> int:
+        """How many bytes of chunks the store does not have."""
+        with self._parts.database.read() as connection:
+            placed = {one.chunk for one in published.chunk_places(connection, self._number)}
+        return sum(one.sealed for one in chunks.in_use(self._parts) if one.id not in placed)
+
+    def send(self, report: Report, again: Collection[bytes] = ()) -> None:
         """Send every chunk in use that the store does not have; let go of those not in use.
+
+        Args:
+            report: called with bytes sent and their number.
+            again: blobs whose chunks are sent anew.
 
         Raises:
             BlobMissingError: a chunk's file is missing here; StorageError: what was begun goes
             on with the next call.
         """
         wanted = list(chunks.in_use(self._parts))
-        self._forget({one.id for one in wanted})
+        self._forget({one.id for one in wanted}, again)
         self._resume()
         with self._parts.database.read() as connection:
             placed = {one.chunk for one in published.chunk_places(connection, self._number)}
@@ -56,10 +69,10 @@ class ChunkSending:
             sent += sum(one.sealed for one in group)
             report(sent, total)
 
-    def _forget(self, used: set[bytes]) -> None:
+    def _forget(self, used: Collection[bytes], again: Collection[bytes]) -> None:
         with self._parts.database.read() as connection:
             places = published.chunk_places(connection, self._number)
-        gone = [one.chunk for one in places if one.chunk not in used]
+        gone = [one.chunk for one in places if one.chunk not in used or one.ref.blob in again]
         if gone:
             self._parts.database.write(
                 lambda connection: published.forget_chunks(connection, self._number, gone)
@@ -121,14 +134,11 @@ class ChunkSending:
 
     def _send_pack(self, members: Sequence[bytes]) -> None:
         blob, data, places = self._pack(members)
-        pack = Pack(blob, len(data), lasting=True)
+        pack = Pack(blob, len(data), lifetimes.is_lasting(len(data), self._store.pack_bytes))
         self._parts.database.write(
             lambda connection: published.intend_chunks(connection, self._number, pack, places)
         )
-        kept = self._store.put(data, lasting=True)
-        self._parts.database.write(
-            lambda connection: published.confirmed(connection, self._number, blob, kept.until)
-        )
+        self._buying.put(blob, data, lasting=pack.lasting)
 
     # ------------------------------------------------------------------ maps
 

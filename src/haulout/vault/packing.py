@@ -1,7 +1,8 @@
 """Packing: sections into packs of one lifetime each, written down as they fill up.
 
 At most two packs are in memory: one whose sections live as long as the vault, and one for those
-that are written again when a key is destroyed.
+that are written again when a key is destroyed. Where blobs cost by the piece, what is left of the
+first goes into the second, and so does the head.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from haulout.crypto.section import padded
+from haulout.log import lifetimes
 from haulout.log.head import Ref
 from haulout.log.published import Pack
 from haulout.vault.outbox import Outbox
@@ -23,7 +26,13 @@ class _Open:
 
     pieces: list[bytes] = field(default_factory=list[bytes])
     sections: list[int] = field(default_factory=list[int])
-    bytes: int = 0
+    size: int = 0
+
+    def add(self, section: int, piece: bytes) -> None:
+        """Take a section at the end."""
+        self.pieces.append(piece)
+        self.sections.append(section)
+        self.size += len(piece)
 
     def data(self) -> bytes:
         """The pack's bytes; several sections are padded together once more."""
@@ -40,16 +49,29 @@ class _Open:
         return found
 
 
+class Packed(NamedTuple):
+    """A publication's packs with a head as the last section of the last of them.
+
+    Attributes:
+        packs: in the order they are sent; ``refs``: where every section stands.
+        place: where the head stands; ``head``: its bytes.
+    """
+
+    packs: list[Pack]
+    refs: Mapping[int, Ref]
+    place: Ref
+    head: bytes
+
+
 class Packing:
     """Gathers sections; numbers them from 0 in the order they are added.
 
     Args:
         store: says how large a pack may be; ``outbox``: takes packs that are full.
-        joined: whether all sections share packs, which then live as short as the shortest.
     """
 
-    def __init__(self, store: Store, outbox: Outbox, *, joined: bool = False) -> None:
-        self._store, self._outbox, self._joined = store, outbox, joined
+    def __init__(self, store: Store, outbox: Outbox) -> None:
+        self._store, self._outbox = store, outbox
         self._open = {True: _Open(), False: _Open()}
         self._full: dict[bool, list[Pack]] = {True: [], False: []}
         self._refs: dict[int, Ref] = {}
@@ -57,14 +79,9 @@ class Packing:
 
     def add(self, data: bytes, *, lasting: bool) -> int:
         """Take a section; return its number."""
-        lasting = lasting and not self._joined
-        current = self._open[lasting]
-        if current.pieces and padded(current.bytes + len(data)) > self._store.pack_bytes:
+        if self._open[lasting].pieces and not self._fits(self._open[lasting].size + len(data)):
             self._flush(lasting=lasting)
-            current = self._open[lasting]
-        current.pieces.append(data)
-        current.sections.append(self._count)
-        current.bytes += len(data)
+        self._open[lasting].add(self._count, data)
         self._count += 1
         return self._count - 1
 
@@ -74,31 +91,34 @@ class Packing:
             self._flush(lasting=lasting)
         return [*self._full[True], *self._full[False]], self._refs
 
-    def finish_with_head(
-        self, head: Callable[[Mapping[int, Ref]], bytes]
-    ) -> tuple[list[Pack], Mapping[int, Ref], Ref, bytes]:
-        """The same, with a head as the last section of the last pack.
+    def finish_with_head(self, head: Callable[[Mapping[int, Ref]], bytes]) -> Packed:
+        """The same, with as few blobs as may be, and a head in the last one.
 
         Args:
             head: makes the head's bytes from the places of all sections; those in its own pack
                 have an empty blob ID.
-
-        Returns:
-            packs, places, the head's own place, and its bytes.
         """
-        self._flush(lasting=True)
-        own = self._open[False].refs(b"")
-        data = head({**self._refs, **own})
-        number = self.add(data, lasting=False)
-        if number not in self._open[False].refs(b"") or len(own) + 1 != len(
-            self._open[False].sections
-        ):  # the head did not fit: what was its pack is full, and named by its ID
-            self._open[False] = _Open()
-            self._count -= 1
+        self._join()
+        data = head({**self._refs, **self._open[False].refs(b"")})
+        if not self._fits(self._open[False].size + len(data)):
+            self._flush(lasting=False)  # what was to be its pack is full, and named by its ID
             data = head(self._refs)
-            number = self.add(data, lasting=False)
+        number = self.add(data, lasting=False)
         packs, refs = self.finish()
-        return packs, refs, refs[number], data
+        return Packed(packs, refs, refs[number], data)
+
+    def _join(self) -> None:
+        """Let what is not worth a blob of its own share the one of the keys."""
+        rest, keys = self._open[True], self._open[False]
+        if lifetimes.is_lasting(rest.size, self._store.pack_bytes):
+            self._flush(lasting=True)
+        elif self._fits(rest.size + keys.size):
+            for section, piece in zip(keys.sections, keys.pieces, strict=True):
+                rest.add(section, piece)
+            self._open = {True: _Open(), False: rest}
+
+    def _fits(self, size: int) -> bool:
+        return padded(size) <= self._store.pack_bytes
 
     def _flush(self, *, lasting: bool) -> None:
         current = self._open[lasting]

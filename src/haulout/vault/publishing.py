@@ -9,26 +9,29 @@ The order is segments, then key chunks, then the head, and each step may be the 
     the database knows                                 blobs that no head names are left over,
                                                        and the next sync removes them
 
-"Remote" is said of a record only after the last but one: its head stands, and the store has
-confirmed every blob that the head names.
+On Walrus the head stands in the last pack, so that the third and the fourth are one: the pack is
+there or not. "Remote" is said of a record only after the last but one: its head stands, and the
+store has confirmed every blob that the head names. docs/spec/publishing.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from haulout.crypto.section import Kind
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError
 from haulout.log import head as heads
-from haulout.log import planning, published
+from haulout.log import lifetimes, planning, published
 from haulout.log.head import Head, Ref, Run, Tip
 from haulout.log.keychain import fresh_wraps
 from haulout.log.planning import Wanted
-from haulout.log.published import Intent, Published, PublishedMap, PublishedRun, StoreRow
+from haulout.log.published import Intent, Pack, Published, PublishedMap, PublishedRun, StoreRow
 from haulout.log.record import GENESIS, Lane, record_hash
+from haulout.vault.buying import Buying
+from haulout.vault.caring import Caring
 from haulout.vault.chunksending import ChunkSending, unchanged
 from haulout.vault.opening import Parts
 from haulout.vault.outbox import Outbox
@@ -41,6 +44,7 @@ Report = Callable[[int, int | None], None]
 MOST_RECORDS = 100_000
 """In one publication; what is left follows in the next one."""
 _SEGMENT, _KEYS, _MAP = "/segment", "/keys", "/map"
+_DAY = 86_400_000_000
 
 
 class Contents(NamedTuple):
@@ -69,7 +73,8 @@ class Publisher:
         self._journal, self._database = parts.journal, parts.database
         with parts.database.read() as connection:  # keys that other processes brought in
             self._journal.refresh_keys(connection)
-        self._chunks = ChunkSending(parts, store, number)
+        self._buying = Buying(parts, store, number)
+        self._chunks = ChunkSending(parts, store, number, self._buying)
         self._name = heads.head_name(parts.vault_id, parts.device.id, Lane.MEMORY)
 
     def _row(self) -> StoreRow:
@@ -77,47 +82,85 @@ class Publisher:
             rows = published.stores(connection, self._parts.vault)
         return next(row for row in rows if row.number == self._number)
 
-    def publish(self, report: Report) -> int:
+    def publish(self, report: Report, *, force: bool = True) -> int:
         """Publish everything there is; return the number of the newest record that is remote.
+
+        Args:
+            report: called with bytes sent and their number.
+            force: publish at once, where the store's terms would have it wait for more.
 
         Raises:
             ConflictError: another copy of this vault publishes under this device's name.
             StoreUnavailableError, StoreRefusedError, StorageError: what was begun goes on with
             the next call.
         """
-        row = self._row()
-        if row.intent is not None:
-            self._carry_out(row.state, row.intent, report)
-            row = self._row()
-        self._chunks.send(report)
-        more = True
-        while more:
-            intent, more = self._intend(row.state)
-            if intent is not None:
-                self._carry_out(row.state, intent, report)
-                row = self._row()
+        self._buying.look()
+        row = self._resume(report)
+        caring = Caring(self._parts, self._store, self._number, self._buying)
+        again = caring.care(row.state)
+        if force or again or self._is_time(row.state):
+            self._chunks.send(report, again)
+            more = True
+            while more:
+                intent, more = self._intend(row.state, again)
+                if intent is not None:
+                    self._carry_out(row.state, intent, report)
+                    row = self._row()
         self._sweep(row.state)
+        caring.raise_failure()
         return row.state.through
+
+    def _resume(self, report: Report) -> StoreRow:
+        """Carry on what was begun; where its packs are gone from this disk, it begins anew."""
+        row = self._row()
+        if row.intent is None:
+            return row
+        there = {blob for blob, one in self._buying.blobs().items() if one.there}
+        if all(pack.blob in there or self._waits(pack) for pack in row.intent.packs):
+            self._carry_out(row.state, row.intent, report)
+        else:
+            self._database.write(lambda tx: published.give_up(tx, self._number))
+        return self._row()
+
+    def _waits(self, pack: Pack) -> bool:
+        """Whether a pack's bytes are in the outbox, as they were written down."""
+        if not self._outbox.has(pack.blob):
+            return False
+        return self._store.blob_id(self._outbox.get(pack.blob)) == pack.blob
+
+    def _is_time(self, state: Published) -> bool:
+        """Whether so much waits, or for so long, that a publication is made."""
+        terms = self._store.terms
+        if terms is None or not state.number:
+            return True
+        with self._database.read() as connection:
+            new = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
+        waiting = sum(size for _, size in new) + self._chunks.waiting()
+        since = (self._journal.now() - state.at) / _DAY
+        return lifetimes.publishes(waiting, since, terms)
 
     # ------------------------------------------------------------------ writing it down
 
-    def _intend(self, state: Published) -> tuple[Intent | None, bool]:
+    def _intend(self, state: Published, again: Collection[bytes]) -> tuple[Intent | None, bool]:
         """Write the next publication down, if there is one; and whether another has to follow."""
         maps = self._chunks.maps()
         with self._database.read() as connection:
             new = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
             through = new[-1][0] if new else state.through
             gone = [num for num in erased(connection, self._parts.vault) if num <= through]
-            ended = planning.ending(state.runs, gone, ())
+            ended = set(again)
+            if self._store.terms is None:
+                # Blobs go when they are told to: one whose keys were destroyed goes at once.
+                ended = planning.ending(state.runs, gone, again)
             sections = self._sections()
             wanted = planning.with_vectors(
                 planning.plan(state.runs, new, gone, ended),
-                lambda first, last: sections.ready(connection, first, last),
+                lambda first, last: self._ready(sections, connection, first, last),
                 ended,
             )
             standing = unchanged(maps, state.chunks, ended)
             same_maps = len(standing) == len(maps) == len(state.chunks)
-            if same_maps and not planning.changes(wanted):
+            if same_maps and not again and not planning.changes(wanted):
                 return None, False
             packing = Packing(self._store, self._outbox)
             places = self._seal(connection, sections, wanted, packing)
@@ -125,26 +168,29 @@ class Publisher:
                 if number not in standing:
                     data = sections.seal(Kind.CHUNK_MAP, content)
                     places[number, _MAP] = packing.add(data, lasting=False)
-            packs, refs = packing.finish()
-            found = {place: refs[number] for place, number in places.items()}
-            after = self._with_head(
-                connection,
-                state,
-                Contents(
-                    runs=[_run(one, found, gone) for one in wanted],
-                    maps=[
-                        standing.get(number)
-                        or PublishedMap(
-                            number, hashlib.sha256(content).digest(), found[number, _MAP]
-                        )
-                        for number, content in maps
-                    ],
-                    through=through,
-                ),
-            )
+
+            def contents(refs: Mapping[int, Ref]) -> Contents:
+                found = {place: refs[number] for place, number in places.items()}
+                runs = [_run(one, found, gone, ended) for one in wanted]
+                named = [
+                    standing.get(number)
+                    or PublishedMap(number, hashlib.sha256(content).digest(), found[number, _MAP])
+                    for number, content in maps
+                ]
+                return Contents(runs, named, through)
+
+            packs, after = self._with_head(connection, state, packing, contents)
         intent = Intent(packs=tuple(packs), after=after)
         self._database.write(lambda tx: published.intend(tx, self._number, intent))
         return intent, len(new) == MOST_RECORDS
+
+    def _ready(
+        self, sections: Sections, connection: Transaction, first: int, last: int
+    ) -> tuple[str, ...]:
+        terms = self._store.terms
+        if terms is not None and not terms.vectors:
+            return ()
+        return sections.ready(connection, first, last)
 
     def _sections(self) -> Sections:
         keychain = self._journal.keychain
@@ -173,11 +219,41 @@ class Publisher:
         return places
 
     def _with_head(
-        self, connection: Transaction, state: Published, contents: Contents
-    ) -> Published:
-        """What will be published: the contents, and the head that names them, signed and sealed."""
-        keychain, device = self._journal.keychain, self._parts.device
+        self,
+        connection: Transaction,
+        state: Published,
+        packing: Packing,
+        contents: Callable[[Mapping[int, Ref]], Contents],
+    ) -> tuple[list[Pack], Published]:
+        """The packs, and what will be published: their contents, and the head that names them."""
         clock = self._journal.now()
+        place = None
+        if self._store.joined:
+            packed = packing.finish_with_head(
+                lambda refs: self._head(connection, state, contents(refs), clock)
+            )
+            packs, place, data = packed.packs, packed.place, packed.head
+            named = contents(packed.refs)
+        else:
+            packs, refs = packing.finish()
+            named = contents(refs)
+            data = self._head(connection, state, named, clock)
+        after = Published(
+            number=state.number + 1,
+            head=data,
+            place=place,
+            through=named.through,
+            runs=tuple(named.runs),
+            chunks=tuple(named.maps),
+            at=clock,
+        )
+        return packs, after
+
+    def _head(
+        self, connection: Transaction, state: Published, contents: Contents, clock: int
+    ) -> bytes:
+        """The next head, signed and sealed."""
+        keychain, device = self._journal.keychain, self._parts.device
         head = Head(
             vault=self._parts.vault_id,
             lane=Lane.MEMORY,
@@ -191,44 +267,35 @@ class Publisher:
             chunks=tuple(one.ref for one in contents.maps),
             stores=self._store.settings().encode(),
         )
-        data = heads.seal_head(
+        return heads.seal_head(
             head,
             device,
             keychain.user_secrets(),
             fresh_wraps(head.vault, keychain.user_secrets(), keychain.kit_public),
             self._journal.entropy,
         )
-        return Published(
-            number=head.number,
-            head=data,
-            through=contents.through,
-            runs=tuple(contents.runs),
-            chunks=tuple(contents.maps),
-            at=clock,
-        )
 
     # ------------------------------------------------------------------ carrying it out
 
     def _carry_out(self, before: Published, intent: Intent, report: Report) -> None:
-        total = sum(pack.bytes for pack in intent.packs) + len(intent.after.head)
+        total = sum(pack.size for pack in intent.packs) + len(intent.after.head)
         sent = 0
-        with self._database.read() as connection:
-            there = {one.blob for one in published.blobs(connection, self._number) if one.there}
+        there = {blob for blob, one in self._buying.blobs().items() if one.there}
         for pack in intent.packs:
             if pack.blob not in there:
-                kept = self._store.put(self._outbox.get(pack.blob), lasting=pack.lasting)
-                self._confirm(pack.blob, kept.until)
-            sent += pack.bytes
+                self._buying.put(pack.blob, self._outbox.get(pack.blob), lasting=pack.lasting)
+            sent += pack.size
             report(sent, total)
         self._publish_head(before, intent.after)
         self._database.write(lambda tx: published.done(tx, self._number, intent.after))
-        self._outbox.keep_only(())
+        self._outbox.keep_only(self._waiting())
         report(total, total)
 
-    def _confirm(self, blob: bytes, until: int | None) -> None:
-        self._database.write(
-            lambda connection: published.confirmed(connection, self._number, blob, until)
-        )
+    def _waiting(self) -> set[bytes]:
+        """The packs of publications that are under way, of all stores."""
+        with self._database.read() as connection:
+            rows = published.stores(connection, self._parts.vault)
+        return {pack.blob for row in rows if row.intent for pack in row.intent.packs}
 
     def _publish_head(self, before: Published, after: Published) -> None:
         try:
@@ -245,21 +312,26 @@ class Publisher:
 
     def _sweep(self, state: Published) -> None:
         """Remove what no head names any more, where the store removes anything."""
-        named = {ref.blob for run in state.runs for ref in _refs(run.run)}
-        named |= {one.ref.blob for one in state.chunks}
+        named = state.named()
         with self._database.read() as connection:
             found = published.blobs(connection, self._number)
-            named |= {one.ref.blob for one in published.chunk_places(connection, self._number)}
+            chunks = {one.ref.blob for one in published.chunk_places(connection, self._number)}
+        epoch = self._buying.now.epoch
         for one in found:
-            if one.blob not in named and self._store.delete(one.blob):
-                blob = one.blob
-                self._database.write(
-                    lambda tx, blob=blob: published.forget_blob(tx, self._number, blob)
-                )
+            if one.blob in named or one.blob in chunks:
+                continue
+            ended = one.until is not None and one.until <= epoch
+            if ended or self._store.delete(one.blob):
+                self._buying.forget(one.blob)
 
 
-def _run(one: Wanted, found: Mapping[tuple[int, str], Ref], gone: Sequence[int]) -> PublishedRun:
-    """A run as the head will name it."""
+def _run(
+    one: Wanted,
+    found: Mapping[tuple[int, str], Ref],
+    gone: Sequence[int],
+    ended: Collection[bytes],
+) -> PublishedRun:
+    """A run as the head will name it; what stands of it in blobs that ended is not named."""
     base = one.base
     written = tuple(found[one.first, model] for model in one.models)
     if base is None:
@@ -267,16 +339,15 @@ def _run(one: Wanted, found: Mapping[tuple[int, str], Ref], gone: Sequence[int])
         vectors, models = written, one.models
     else:
         segment, records = base.run.segment, base.run.records
-        vectors, models = (*base.run.vectors, *written), (*base.models, *one.models)
+        pairs = zip(base.models, base.run.vectors, strict=True)
+        kept = [(model, ref) for model, ref in pairs if ref.blob not in ended]
+        models = (*(model for model, _ in kept), *one.models)
+        vectors = (*(ref for _, ref in kept), *written)
     keys = found.get((one.first, _KEYS))
     if not one.keys and base is not None:
         keys = base.run.keys
     dead = planning.erased_within(gone, one.first, one.last)
     return PublishedRun(one.first, one.last, Run(records, segment, keys, vectors), dead, models)
-
-
-def _refs(run: Run) -> list[Ref]:
-    return [run.segment, *run.vectors, *([run.keys] if run.keys is not None else [])]
 
 
 def _tips(connection: Transaction, vault: int, through: int) -> tuple[Tip, ...]:

@@ -11,11 +11,13 @@ from pathlib import Path
 import msgspec
 
 from haulout.database.lock import WriterLock
-from haulout.errors import HauloutError, NotFoundError
+from haulout.errors import HauloutError, InputError, NotFoundError
 from haulout.log import published
 from haulout.log.clock import from_microseconds
 from haulout.log.locator import MOST_CHARACTERS, Locator, WalrusPlace, decode, encode
 from haulout.log.published import Published, StoreRow
+from haulout.storage.durable import write_file
+from haulout.storage.walrus.config import MAINNET_SHARDS
 from haulout.vault.opening import Parts
 from haulout.vault.outbox import Outbox
 from haulout.vault.publishing import Publisher
@@ -26,6 +28,8 @@ Report = Callable[[int, int | None], None]
 Opener = Callable[[str, Mapping[str, str]], Store]
 """Opens a store from its settings and what the caller may use to sign in."""
 _LOCATOR = "haulout:"
+LOCATOR_FILE = "locator.txt"
+"""In the vault's folder: the newest locator, to be kept beside the kit and renewed."""
 
 
 def _volumes(settings: str, credentials: Mapping[str, str]) -> Store:
@@ -122,8 +126,12 @@ class Remote:
 
     # ------------------------------------------------------------------ publishing
 
-    def sync(self, report: Report) -> Synced:
+    def sync(self, report: Report, *, force: bool = True) -> Synced:
         """Publish everything to every store; a store that fails is named and keeps none waiting.
+
+        Args:
+            report: called with bytes sent and their number.
+            force: publish at once where a store's terms would have it wait for more.
 
         Raises:
             StorageError, HauloutError: every store failed; the first one's error.
@@ -134,12 +142,14 @@ class Remote:
             for row in self.rows():
                 try:
                     store = self.store(row)
-                    Publisher(self._parts, store, row.number, self._outbox).publish(report)
+                    publisher = Publisher(self._parts, store, row.number, self._outbox)
+                    publisher.publish(report, force=force)
                     name, failure = store.name, ""
                 except HauloutError as error:
                     failures.append(error)
                     name, failure = row.kind, str(error)
                 found.append(self._synced(row.number, name, failure))
+            self._keep_locator()
         if failures and len(failures) == len(found):
             raise failures[0]
         return Synced(stores=tuple(found))
@@ -156,7 +166,7 @@ class Remote:
             head=state.number,
             records=sum(run.run.records for run in state.runs),
             waiting=((newest[0] or 0) if newest else 0) - state.through,
-            bytes=sum(one.bytes for one in kept),
+            bytes=sum(one.size for one in kept),
             published_at=from_microseconds(state.at) if state.at else None,
             failure=failure,
         )
@@ -197,6 +207,19 @@ class Remote:
                 walrus=None if walrus is None else _place(walrus),
             )
         )
+
+    def _keep_locator(self) -> None:
+        """Renew the locator in the vault's folder where it says something else."""
+        if self._parts.folder is None or not self.rows():
+            return
+        path = self._parts.folder / LOCATOR_FILE
+        text = self.locator()
+        try:
+            known = locator_in(path)
+        except InputError:
+            known = None
+        if known is None or known._replace(clock=0) != decode(text)._replace(clock=0):
+            write_file(path, f"{text}\n".encode())
 
     def close(self) -> None:
         """Give connections and the lock back."""
@@ -256,9 +279,9 @@ def _settings(place: WalrusPlace) -> str:
 def _place(row: StoreRow) -> WalrusPlace:
     fields = msgspec.json.decode(row.settings)
     return WalrusPlace(
-        publishers=tuple(fields["publishers"]),
-        aggregators=tuple(fields["aggregators"]),
-        nodes=tuple(fields.get("nodes", ())),
-        n_shards=fields["n_shards"],
+        publishers=tuple(fields.get("publishers", ())),
+        aggregators=tuple(fields.get("aggregators", ())),
+        nodes=tuple(one if isinstance(one, str) else one["url"] for one in fields.get("nodes", ())),
+        n_shards=fields.get("n_shards", MAINNET_SHARDS),
         head=row.state.place,
     )

@@ -107,7 +107,7 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
         for copy in copies:
             try:
                 secrets = kit_secrets(copy.data, kit.vault_id, kit.recovery)
-                head = open_head(copy.data, kit.vault_id, secrets)
+                head = _settled(open_head(copy.data, kit.vault_id, secrets), copy.blob)
                 usable.append(Found(head, copy, store, secrets))
             except VaultError as error:
                 ignored.append(f"{copy.source}: {error.message}")
@@ -124,6 +124,23 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
         if other.head.number < chosen.head.number and other.head.device == chosen.head.device
     ]
     return chosen, tuple(dict.fromkeys(ignored))
+
+
+def _settled(head: Head, own: bytes) -> Head:
+    """A head whose own pack is named by its ID, too: a head cannot name what it stands in."""
+
+    def settled(ref: Ref) -> Ref:
+        return ref if ref.blob else ref._replace(blob=own)
+
+    runs = tuple(
+        run._replace(
+            segment=settled(run.segment),
+            keys=None if run.keys is None else settled(run.keys),
+            vectors=tuple(settled(one) for one in run.vectors),
+        )
+        for run in head.runs
+    )
+    return head._replace(runs=runs, chunks=tuple(settled(one) for one in head.chunks))
 
 
 def restore(
@@ -211,8 +228,6 @@ class _Restoring:
     # ------------------------------------------------------------------ records
 
     def _section(self, kind: Kind, ref: Ref) -> bytes:
-        if not ref.blob:
-            ref = ref._replace(blob=self._found.copy.blob)
         data = self._found.store.get(ref)
         return open_section(self._found.secrets, kind, self._parts.vault_id, data)
 
@@ -376,12 +391,15 @@ class _Restoring:
                     runs=tuple(self._runs),
                     chunks=tuple(self._maps),
                     replaces=((copy.name, copy.data),) if copy.name else (),
+                    place=copy.place,
                 )
-            number = published.add_store(
-                connection, self._parts.vault, store.kind, store.settings(), state
-            )
+            settings = store.settings()
+            if store is self._found.store and copy.place and head.stores:
+                settings = head.stores.decode()  # a locator holds less, and nobody signed it
+            number = published.add_store(connection, self._parts.vault, store.kind, settings, state)
             if state.runs:
                 blobs = head.blobs() | {ref.blob for ref in self._places.values()}
+                blobs |= {copy.blob} if copy.blob else set()
                 published.inherit(connection, number, blobs)
                 for one, places in zip(self._maps, self._map_places, strict=True):
                     published.inherit_chunks(connection, number, places.items(), one.number)

@@ -2,14 +2,19 @@
 
 A store takes packs under their blob ID and answers with bytes that it has verified against it.
 A volume set keeps heads by name; on Walrus a head stands in the last pack, and the locator says
-where.
+where. Volumes keep what they have; Walrus sells time, and how that is used are its `terms`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from haulout.log.head import Ref
+from haulout.log.lifetimes import Terms
+
+WriteDown = Callable[[bytes], None]
+"""Keeps what a store wants to find again after a crash; returns when that is durable."""
 
 
 class Kept(NamedTuple):
@@ -17,13 +22,30 @@ class Kept(NamedTuple):
 
     Attributes:
         blob: its 32-byte blob ID.
-        until: the first epoch in which it is gone; None where the store has no epochs.
+        until: the first epoch in which it is gone; None where the store has no epochs, or where
+            nobody tells.
         missing: what is not as it should be, in words: shards that could not be written.
     """
 
     blob: bytes
     until: int | None = None
     missing: tuple[str, ...] = ()
+
+
+class Purchase(NamedTuple):
+    """How a pack is to be kept. Stores that have no epochs only look at its bytes.
+
+    Attributes:
+        epochs: for how many, the current one counted.
+        renewing: whether it stands there and is to stay for longer.
+        attempt: what `write_down` was last given for this pack and did not end well; or None.
+        write_down: called with an attempt before money is spent.
+    """
+
+    epochs: int = 1
+    renewing: bool = False
+    attempt: bytes | None = None
+    write_down: WriteDown = lambda _: None
 
 
 class HeadFound(NamedTuple):
@@ -33,12 +55,14 @@ class HeadFound(NamedTuple):
         name: the head's name, or empty; ``data``: its bytes.
         source: which volume or place gave it, in words.
         blob: the pack it stands in; empty where it stands by itself.
+        place: where in that pack; None where it stands by itself.
     """
 
     name: str
     data: bytes
     source: str
     blob: bytes = b""
+    place: Ref | None = None
 
 
 class Store(Protocol):
@@ -64,6 +88,19 @@ class Store(Protocol):
         """Whether a small publication is one blob, head and all: blobs cost by the piece."""
         ...
 
+    @property
+    def terms(self) -> Terms | None:
+        """How its time is used; None where it keeps what it has and takes it at once."""
+        ...
+
+    def epoch(self) -> int | None:
+        """The current epoch; None where there are none, or where nobody tells.
+
+        Raises:
+            StoreUnavailableError: those who could tell do not answer.
+        """
+        ...
+
     def settings(self) -> str:
         """Where its bytes are, as JSON: what a reader needs beside the kit. No secret."""
         ...
@@ -72,11 +109,12 @@ class Store(Protocol):
         """The ID that these bytes have in this store."""
         ...
 
-    def put(self, data: bytes, *, lasting: bool) -> Kept:
+    def put(self, data: bytes, purchase: Purchase) -> Kept:
         """Keep a pack; what is there already is not sent or paid again.
 
         Raises:
-            StoreUnavailableError: it is not known to be there; a repetition is safe.
+            StoreUnavailableError: it is not known to be there; a repetition with the attempt that
+                was written down is safe.
             StoreRefusedError: the store wants a token, money or a right.
         """
         ...
@@ -86,6 +124,18 @@ class Store(Protocol):
 
         Raises:
             BlobMissingError, TooFewSliversError, WrongBytesError, StoreUnavailableError.
+        """
+        ...
+
+    def whole(self, blob: bytes, size: int) -> bytes:
+        """The bytes of a whole pack, verified against its ID. Raises as `get`."""
+        ...
+
+    def standing(self, blob: bytes) -> Kept | None:
+        """A pack that the store has, and until when; None where it does not have it.
+
+        Raises:
+            StoreUnavailableError: it is not known.
         """
         ...
 

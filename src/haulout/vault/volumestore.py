@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from haulout.errors import WrongBytesError
+from haulout.errors import BlobMissingError, TooFewSliversError, WrongBytesError
 from haulout.log.head import Ref
 from haulout.redstuff import blob_id, blob_id_bytes, blob_id_text
 from haulout.storage.address import open_backend
@@ -15,7 +15,7 @@ from haulout.storage.bucket import OPTIONS, SECRETS
 from haulout.storage.volumes.faults import Fault
 from haulout.storage.volumes.layout import Layout, decode_layout, encode_layout
 from haulout.storage.volumes.volumeset import VolumeSet
-from haulout.vault.stores import HeadFound, Kept
+from haulout.vault.stores import HeadFound, Kept, Purchase
 
 PACK_BYTES: Final = 1024 * 1024
 
@@ -30,6 +30,7 @@ class VolumeStore:
     kind = "volumes"
     pack_bytes = PACK_BYTES
     joined = False
+    terms = None
 
     def __init__(self, volumes: VolumeSet, told: Callable[[Fault], None] | None = None) -> None:
         self.volumes = volumes
@@ -57,7 +58,11 @@ class VolumeStore:
         """The ID that these bytes have over this set's shards."""
         return blob_id_bytes(blob_id(data, self.volumes.layout.n_shards))
 
-    def put(self, data: bytes, *, lasting: bool) -> Kept:  # noqa: ARG002 - volumes keep everything
+    def epoch(self) -> int | None:
+        """Volumes have no epochs."""
+        return None
+
+    def put(self, data: bytes, purchase: Purchase) -> Kept:  # noqa: ARG002 - volumes sell no time
         """Keep a pack on a write quorum of the volumes."""
         # A name that stands after a crash does not say that it is durable: all is sent again.
         stored = self.volumes.put(data, resend=True)
@@ -76,6 +81,18 @@ class VolumeStore:
             message = f"A section of blob {blob_id_text(ref.blob)} is not what its head names."
             raise WrongBytesError(message)
         return data
+
+    def whole(self, blob: bytes, size: int) -> bytes:  # noqa: ARG002 - shards say how large it is
+        """A whole pack."""
+        return self.volumes.get(blob_id_text(blob))
+
+    def standing(self, blob: bytes) -> Kept | None:
+        """A pack that can be read back; None where it cannot."""
+        try:
+            self.volumes.get(blob_id_text(blob))
+        except (BlobMissingError, TooFewSliversError):
+            return None
+        return Kept(blob)
 
     def delete(self, blob: bytes) -> bool:
         """Remove a blob from every volume that answers; False where one does not."""
