@@ -14,13 +14,14 @@ PACKAGE := pyproject.toml constraints.txt src/haulout/version.py
 BENCHMARKS := retrieval write_speed recall_speed queue_speed async_speed import_cost
 FIGURES := build/benchmarks
 CLIENTS := build/clients
+WALRUS := build/walrus-npm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-curves crash fuzz clients format pin clean
+.PHONY: help demo test check bench bench-curves bench-redstuff crash fuzz clients crosscheck format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DONE)/package $(DONE)/model ## import, remember, crash, recall, forget: the whole of it in a minute
 	@if [ -e demo ]; then $(BIN)/python demo; else echo "There is no demo yet."; fi
@@ -46,6 +47,11 @@ bench-curves: $(DONE)/package ## the same as a vault grows to a million memories
 	@mkdir -p $(FIGURES)
 	@$(BIN)/python benchmarks/curves.py --json $(FIGURES)/curves.json --png $(FIGURES)/curves.png
 
+bench-redstuff: $(DONE)/test $(WALRUS)/done ## the Walrus code beside the network's own WebAssembly (from npm)
+	@$(UV) --requirement benchmarks/requirements.txt
+	@mkdir -p $(FIGURES)
+	@$(BIN)/python benchmarks/redstuff_speed.py --json $(FIGURES)/redstuff.json --png $(FIGURES)/redstuff.png
+
 crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
 	@mkdir -p $(FIGURES)
 	@$(BIN)/python tests/crash/run.py --json $(FIGURES)/crash.json
@@ -54,6 +60,8 @@ fuzz: $(DONE)/test $(DONE)/model ## flipped bytes and hostile input, in full (lo
 	@$(BIN)/pytest -n 2 -m full --ignore=tests/crash || [ $$? -eq 5 ]
 
 clients: $(CLIENTS)/done ## the real MCP clients, for tests/clients (from npm, 1 GB)
+
+crosscheck: $(WALRUS)/done ## Walrus's own packages, for tests/crosscheck (from npm, 58 MB)
 
 format: $(DONE)/check ## rewrite the code in the one style
 	@$(BIN)/ruff check --fix --exit-zero
@@ -116,4 +124,13 @@ $(CLIENTS)/done: tests/clients/package.json tests/clients/package-lock.json
 	@npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@cd $(CLIENTS)/node_modules && for node in node-*/bin/node; do \
 	  [ ! -e "$$node" ] || ln -sf "../$$node" .bin/node; done # npm before 10 makes no link
+	@touch $@
+
+$(WALRUS)/done: tests/crosscheck/package.json tests/crosscheck/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "There is no npm here. On Debian and Ubuntu install its package npm." >&2; exit 1; }
+	@echo "Preparing $(WALRUS) ..."
+	@mkdir -p $(WALRUS)
+	@cp tests/crosscheck/package.json tests/crosscheck/package-lock.json $(WALRUS)
+	@npm ci --prefix $(WALRUS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
