@@ -221,6 +221,8 @@ def test_a_head_is_not_read_under_another_name() -> None:
         {"stores": "text"}, {"store": b""}, {"lane": 2**63}, {"chunks": (Ref(b"", 0, 0, GENESIS),)},
         {"runs": (Run(0, A_HEAD.runs[0].segment, None, ()),)}, {"certificate": None},
         {"tips": (A_HEAD.tips[0], A_HEAD.tips[0])}, {"previous": object()},
+        {"device": OTHER_DEVICE.id},
+        {"certificate": device_payload(VAULT, KIT.root, OTHER_DEVICE)},
     ],
 )  # fmt: skip
 def test_what_no_reader_would_take_is_not_written(changed: dict) -> None:

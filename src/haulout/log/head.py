@@ -203,7 +203,8 @@ def seal_head(
         entropy: random bytes.
 
     Raises:
-        InputError: a field has another form; LimitError: it holds more than a head can;
+        InputError: a field has another form, or names another device; DamagedError: the owner
+        did not sign the certificate; LimitError: it holds more than a head can;
         VaultLockedError: a user key is not among the wraps.
     """
     head = head._replace(tips=tuple(sorted(head.tips)))
@@ -213,6 +214,12 @@ def seal_head(
     except (ValueError, TypeError, cbor2.CBORError) as error:
         message = "A head's fields are not of the form of docs/spec/head.md."
         raise InputError(message) from error
+    if (device_keys(head.vault, head.certificate)[0], head.device) != (
+        device.signing.public,
+        device.id,
+    ):
+        message = "A head names another device than the one that signs it."
+        raise InputError(message)
     if len(kit_wraps) > _MOST_GENERATIONS or any(
         len(wrap) != _WRAP_BYTES for wrap in kit_wraps.values()
     ):
