@@ -75,26 +75,33 @@ def test_small_runs_join_so_that_many_syncs_leave_few_segments(tmp_path: Path) -
             assert len(published.blobs(connection, row.number)) <= 2 * len(runs)
 
 
+def crash_at(vault: Vault, step: int) -> bool:
+    """Publish in a program that ends at a step; whether it got there."""
+    work, close = publisher(vault, Fuse(step))
+    try:
+        work.publish(silent)
+    except Crash:
+        return True
+    finally:
+        close()
+    return False
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone on with", "crashed again"])
 def test_a_crash_at_any_step_is_gone_on_with_and_never_calls_remote_what_is_not(
-    tmp_path: Path,
+    tmp_path: Path, *, again: bool
 ) -> None:
     vault, words = with_volumes(tmp_path / "a")
     with vault:
-        secret = vault.remember("first")
+        last = vault.remember("first")
         vault.sync()
-        vault.remember("second")
-        vault.forget(secret.id)
         step, before = 0, 0
         while True:
-            work, close = publisher(vault, Fuse(step))
-            try:
-                work.publish(silent)
-            except Crash:
-                stopped = True
-            else:
-                stopped = False
-            finally:
-                close()
+            vault.forget(last.id)
+            last = vault.remember(f"memory {step}")
+            stopped = crash_at(vault, step)
+            if again:
+                crash_at(vault, step // 2)
             # Whatever the database says is remote can be restored at this very moment.
             twin, report = restored(vault, words, tmp_path / f"b{step}")
             twin.close()
@@ -103,16 +110,14 @@ def test_a_crash_at_any_step_is_gone_on_with_and_never_calls_remote_what_is_not(
             before = remote_records(vault)
             if not stopped:
                 break
-            # Every other crash is followed by a publication that is let finish, and new work.
-            if step % 2:
-                vault.sync()
-                vault.remember(f"after {step}")
+            vault.sync()
+            assert remote_records(vault) == vault.stats().records
             step += 1
-        assert step > 20
+        assert step > 15
         vault.sync()
-        assert remote_records(vault) == vault.stats().records
         twin, report = restored(vault, words, tmp_path / "end")
         with twin:
+            assert report.complete
             assert digest(twin, tmp_path) == digest(vault, tmp_path)
         assert not list((tmp_path / "a" / "outbox").iterdir())
 
