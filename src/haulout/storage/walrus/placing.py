@@ -54,7 +54,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         publisher: the URL that it is sent to.
         at: Unix seconds.
         epoch: the current one then; None where no storage node told.
-        end_epoch, certified, registered: what stood before: see `Standing`.
+        end_epoch, certified, registered: what stood before, for all that can be believed (see
+            `Standing`): a node that makes up registrations must not hide a later one.
     """
 
     blob_id: str
@@ -233,7 +234,7 @@ class Placer:
             blob_id=parcel.blob_id, epochs=parcel.terms.epochs, permanent=parcel.terms.permanent,
             publisher=publisher.url, at=self.now(), epoch=standing.epoch,
             end_epoch=standing.end_epoch, certified=standing.certified_deletable,
-            registered=standing.registered,
+            registered=standing.surely_registered,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ sending

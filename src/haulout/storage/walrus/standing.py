@@ -23,8 +23,9 @@ class Standing:
         end_epoch: of the longest certified permanent object; None where there is none, because
             nodes do not tell the ends of deletable ones.
         certified_deletable: how many certified deletable objects there are.
-        registered: objects of any kind that even one node speaks of; a registration that is not
-            certified was paid for, and is not stored.
+        registered: objects of any kind that even one node speaks of, so that none is overlooked;
+            a registration that is not certified was paid for, and is not stored.
+        surely_registered: how many of them can be believed, so that nobody makes up too many.
         invalid: the network holds it for inconsistent; it is read by nobody.
         known: enough nodes answered that "nothing is registered" can be believed.
         epoch: the current one, where nodes told it.
@@ -34,6 +35,7 @@ class Standing:
     end_epoch: int | None = None
     certified_deletable: int = 0
     registered: int = 0
+    surely_registered: int = 0
     invalid: bool = False
     known: bool = False
     epoch: int | None = None
@@ -72,13 +74,17 @@ def agree(
         certified=bool(backed(lambda s: int(s.certified))),
         end_epoch=end or None,
         certified_deletable=backed(lambda s: s.deletable_certified),
-        registered=max(
-            (s.deletable + (s.kind in {"permanent", "other"}) for _, s in told), default=0
-        ),
+        registered=max((_objects(s) for _, s in told), default=0),
+        surely_registered=backed(_objects),
         invalid=bool(backed(lambda s: int(s.kind == "invalid"))),
         known=heard >= n_shards - faulty(n_shards),
         epoch=highest_backed(epochs, enough) if sum(w for w, _ in epochs) >= enough else None,
     )
+
+
+def _objects(status: BlobStatus) -> int:
+    """The objects that a status speaks of: it counts deletable ones, permanent ones not."""
+    return status.deletable + (status.kind in {"permanent", "other"})
 
 
 def highest_backed(values: Sequence[tuple[int, int]], enough: int) -> int:

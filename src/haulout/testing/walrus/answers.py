@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from haulout.errors import InputError
@@ -148,10 +148,13 @@ async def body(request: Request, most: int) -> bytes:
     if announced.isdigit() and int(announced) > most:
         raise plain(413, "length limit exceeded")
     data = bytearray()
-    async for piece in request.stream():
-        data += piece
-        if len(data) > most:
-            raise plain(413, "length limit exceeded")
+    try:
+        async for piece in request.stream():
+            data += piece
+            if len(data) > most:
+                raise plain(413, "length limit exceeded")
+    except ClientDisconnect as error:
+        raise plain(400, "the body ended early") from error
     return bytes(data)
 
 

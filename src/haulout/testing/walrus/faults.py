@@ -19,6 +19,7 @@ from haulout.testing.walrus.answers import BUSY
 
 _POLL: Final = 0.002  # seconds between two looks at whether a stall is over
 _FLIPPED: Final = 0x01
+_SUCCESS: Final = range(200, 300)
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Faults:
         status: what a storage node says of every blob, in place of the truth.
         delay: seconds before each answer; for people who try things out.
         only: which requests (method, path) the switches are for; None for all.
-        asked: how many requests have come.
+        asked: how many requests have come; running: how many are being worked on.
     """
 
     lie: bool = False
@@ -59,6 +60,7 @@ class Faults:
     delay: float = 0.0
     only: Callable[[str, str], bool] | None = None
     asked: int = 0
+    running: int = 0
     _open: threading.Event = field(default_factory=threading.Event)
     _stalls: bool = False
 
@@ -90,7 +92,7 @@ class Faults:
     @property
     def able(self) -> bool:
         """Whether a service with these faults takes part in storing a blob."""
-        return not (self.stalls or self.dead or self.busy)
+        return self.only is not None or not (self.stalls or self.dead or self.busy)
 
 
 Abort = Callable[[Scope], None]
@@ -111,34 +113,62 @@ class Faulty:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        faults = self._faults
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        faults.asked += 1
-        turn = faults.asked
+        self._faults.asked += 1
+        self._faults.running += 1
+        try:
+            await self._serve(scope, receive, send, self._faults.asked)
+        finally:
+            self._faults.running -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, turn: int) -> None:
+        faults = self._faults
         if faults.only is not None and not faults.only(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
+        if faults.stalls:
+            receive = await _taken(receive)  # the work is done later, whoever still waits for it
         while faults.stalls:  # noqa: ASYNC110 - it is released from another thread
             await asyncio.sleep(_POLL)
         if faults.delay:
             await asyncio.sleep(faults.delay)
         if faults.dead:
-            self._abort(scope)
+            await self._hang_up(scope, receive, send)
             return
         if faults.busy:
             await BUSY(scope, receive, send)
             return
         if faults.lost_answers:
             await self._app(scope, receive, _nowhere)
-            self._abort(scope)
+            await self._hang_up(scope, receive, send)
             return
         wrong = faults.lie or (faults.equivocate and turn % 2 == 0)
         await self._app(scope, receive, _Altered(send, wrong, self._cut(scope)))
 
+    async def _hang_up(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Break the connection; the server wants an answer all the same, which reaches nobody."""
+        self._abort(scope)
+        await asyncio.sleep(0)
+        await BUSY(scope, receive, send)
+
     def _cut(self, scope: Scope) -> Callable[[], None] | None:
         return (lambda: self._abort(scope)) if self._faults.truncate else None
+
+
+async def _taken(receive: Receive) -> Receive:
+    """Take the whole request now, to give it to the service later."""
+    parts: list[Message] = []
+    while True:
+        parts.append(await receive())
+        if parts[-1]["type"] != "http.request" or not parts[-1].get("more_body"):
+            break
+
+    async def give() -> Message:
+        return parts.pop(0) if parts else await receive()
+
+    return give
 
 
 async def _nowhere(_message: Message) -> None:
@@ -148,15 +178,15 @@ async def _nowhere(_message: Message) -> None:
 class _Altered:
     """Passes an answer on, with a flipped bit or without its second half.
 
-    JSON and refusals pass as they are: what a service *says* is false only where it has a switch
-    of its own for that.
+    Refusals pass as they are, and JSON is not made false: what a service *says* is false only
+    where it has a switch of its own for that.
     """
 
     def __init__(self, send: Send, wrong: bool, cut: Callable[[], None] | None) -> None:  # noqa: FBT001
         self._send = send
         self._wrong = wrong
         self._cut = cut
-        self._plain = False
+        self._plain = False  # a success, whose body may be altered
         self._left: int | None = None
         self._aborted = False
 
@@ -168,15 +198,17 @@ class _Altered:
             octets = not headers.get(b"content-type", b"").startswith(
                 (b"application/json", b"text")
             )
-            self._plain = message["status"] in range(200, 300) and octets
+            self._wrong = self._wrong and octets
             length = int(headers.get(b"content-length", b"0"))
-            self._left = length // 2 if self._cut and self._plain else None
+            self._left = length // 2 if self._cut and message["status"] in _SUCCESS else None
+            self._plain = message["status"] in _SUCCESS
         elif self._plain:
             message = self._body(dict(message))
         await self._send(message)
         if self._left == 0 and self._cut and message["type"] == "http.response.body":
             self._aborted = True
             self._cut()
+            await asyncio.sleep(0)  # let the server see that nobody is there
 
     def _body(self, message: dict[str, Any]) -> Message:
         data: bytes = message.get("body", b"")

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from haulout.errors import InputError
+from haulout.errors import InputError, StorageError
 from haulout.storage.walrus.config import NetworkConfig, NodeConfig, Timeouts, Token
 from haulout.storage.walrus.cost import PriceTable
 from haulout.storage.walrus.wire import Tip
@@ -267,6 +267,15 @@ class LoopbackNetwork:
     def advance(self, epochs: int = 1) -> int:
         """Let epochs pass; gives the current one."""
         return self.ledger.advance(epochs)
+
+    def settle(self, seconds: float = 30.0) -> None:
+        """Wait until no service works on anything any more.
+
+        Raises:
+            StorageError: some still do after so many seconds.
+        """
+        if not self._host.idle(lambda: any(s.faults.running for s in self.stations), seconds):
+            raise StorageError("A service is still at work.")
 
     def sync(self) -> None:
         """Let nodes recover what was stored while they could not take part."""

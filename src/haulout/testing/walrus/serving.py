@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import uvicorn
@@ -23,6 +23,7 @@ T = TypeVar("T")
 _HOST: Final = "127.0.0.1"
 _PATIENCE: Final = 30.0  # seconds for a service to start or to stop
 _BACKLOG: Final = 128
+_POLL: Final = 0.002  # seconds between two looks at whether anybody is busy
 
 
 class Connections:
@@ -72,6 +73,19 @@ class Host:
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run something in the thread, and wait for it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_PATIENCE)
+
+    def idle(self, busy: Callable[[], bool], seconds: float) -> bool:
+        """Wait until nobody is ``busy``, at most so many seconds; give whether nobody is."""
+
+        async def wait() -> bool:
+            end = self._loop.time() + seconds
+            while busy():
+                if self._loop.time() > end:
+                    return False
+                await asyncio.sleep(_POLL)
+            return True
+
+        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
 
     def close(self) -> None:
         """Stop all services, and end the thread."""
