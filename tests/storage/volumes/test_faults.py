@@ -32,7 +32,9 @@ KINDS = (*HEARD_AT_ONCE, "flip", "giant", "equivocate", "slow", "unavailable", "
 SEEDS = 2000
 
 
-def damaged(kind: str, shard: int, size: int, draw: random.Random) -> bytes | None:
+def damaged(  # noqa: PLR0911 - one line a kind reads as the table it is
+    kind: str, shard: int, size: int, draw: random.Random
+) -> bytes | None:
     """What stands in the place of a shard's object; None where nothing does."""
     right = BLOBS[size][1][shard]
     start = prefix_size(N)
@@ -107,7 +109,7 @@ def test_with_up_to_f_faults_the_bytes_are_right_and_whoever_lied_is_named(chunk
 
 def test_with_any_number_of_faults_no_wrong_byte_comes_back():
     outcomes = {"right": 0, "error": 0}
-    for seed in range(SEEDS, SEEDS + 400):
+    for seed in range(SEEDS, SEEDS + 300):
         pattern = Pattern(seed, N)
         try:
             assert pattern.rig.open().get(pattern.blob_id) == DATA[pattern.size], seed
@@ -115,11 +117,11 @@ def test_with_any_number_of_faults_no_wrong_byte_comes_back():
         except HauloutError:
             outcomes["error"] += 1
         pattern.rig.close()
-    assert min(outcomes.values()) > 40, outcomes
+    assert min(outcomes.values()) > 30, outcomes
 
 
 def test_a_deep_repair_after_any_pattern_leaves_every_object_as_it_was():
-    for seed in range(3 * SEEDS, 3 * SEEDS + 60):
+    for seed in range(3 * SEEDS, 3 * SEEDS + 40):
         pattern = Pattern(seed, RS2.faults)
         pattern.rig.heal()
         repaired = repair(pattern.rig.open(), deep=True)

@@ -10,7 +10,7 @@ import pytest
 from storage.volumes.parts import PATIENCE_S, layout_of
 
 from haulout.errors import ConflictError, InputError, LimitError, StoreUnavailableError
-from haulout.storage.volumes.heads import HeadCopy, settle
+from haulout.storage.volumes.heads import HeadCopy
 from haulout.storage.volumes.headstate import (
     MOST_HEAD_BYTES,
     NO_BALLOT,
@@ -123,7 +123,7 @@ def test_volumes_that_were_away_are_brought_up_by_the_next_publish_and_by_settli
     volumes.publish_head("memory", b"2", b"1")
     rig.heal()
     assert kept(rig, "memory")["v3"] == b"1"
-    assert settle(volumes.members, "memory") == (("v3",), True)
+    assert volumes.settle_head("memory") == (("v3",), True)
     assert set(kept(rig, "memory").values()) == {b"2"}
     rig.inject("v4", "unavailable")
     volumes.publish_head("memory", b"3", b"2")
@@ -132,22 +132,27 @@ def test_volumes_that_were_away_are_brought_up_by_the_next_publish_and_by_settli
     assert set(kept(rig, "memory").values()) == {b"4"}
 
 
-def test_settling_needs_no_key_and_believes_only_a_quorum(rig_of):
+def test_settling_needs_no_key_and_believes_no_liar(rig_of):
     rig = rig_of(5)
     volumes = rig.open()
     volumes.publish_head("memory", b"genuine", None)
+    right = encode_state(decode_of(rig, "v3"))
     high = Ballot(1, 10**9, b"liarliar")
     write_state(rig, "v0", "memory", HeadState(high, high, b"forged"))
+    assert volumes.settle_head("memory") == ((), True)  # the forged one claims to be newer
+    write_state(rig, "v0", "memory", right)
+    write_state(rig, "v1", "memory", b"damaged")
+    assert volumes.settle_head("memory") == (("v1",), True)
+    assert rig.stores["v1"].read_head("heads/memory").data == right
+    write_state(rig, "v0", "memory", HeadState(high, high, b"forged"))
     write_state(rig, "v1", "memory", b"\x07 no head at all")
-    rig.stores["v2"].delete("heads/memory")
-    assert settle(volumes.members, "memory") == ((), False)  # two of five volumes: no quorum
-    assert kept_or_none(rig, "v3") == b"genuine"
-    write_state(rig, "v1", "memory", encode_state(decode_of(rig, "v3")))
-    write_state(rig, "v2", "memory", encode_state(decode_of(rig, "v3")))
-    assert settle(volumes.members, "memory") == ((), True)  # the forged one claims to be newer
-    write_state(rig, "v0", "memory", b"damaged")
-    assert settle(volumes.members, "memory") == (("v0",), True)
+    rig.stores["v2"].delete("heads/memory")  # two of five volumes are left: no quorum
+    assert volumes.settle_head("memory") == (("v0", "v1", "v2"), True)
     assert set(kept(rig, "memory").values()) == {b"genuine"}
+    for volume in ("v0", "v1", "v2", "v3"):
+        rig.stores[volume].delete("heads/memory")
+    assert volumes.settle_head("memory") == ((), False)  # one volume alone may lie
+    assert [copy.data for copy in volumes.read_heads("memory")] == [b"genuine"]
 
 
 def decode_of(rig, volume: str) -> HeadState:

@@ -45,13 +45,15 @@ def test_every_subset_of_p_shards_reads_and_every_smaller_one_says_what_is_gone(
 ):
     encoded, objects, _ = parts
     rig = rig_of(n_volumes)
-    homes = rig.layout.homes()
-    for subset in SUBSETS:
+    homes, volumes = rig.layout.homes(), rig.open()
+    for number, subset in enumerate(SUBSETS[:: 1 if n_volumes == 10 else 5]):
         for volume in rig.stores:
             for found in list(rig.stores[volume].list("blobs/")):
                 rig.stores[volume].delete(found.name)
         place_objects(rig, encoded.blob_id_text, {s: objects[s] for s in subset})
-        volumes = rig.open()
+        if number % 4 == 0:  # forget the metadata that were verified before
+            volumes.close()
+            volumes = rig.open()
         if len(subset) >= RS2.primary:
             assert volumes.get(encoded.blob_id_text) == DATA
         else:
@@ -59,7 +61,6 @@ def test_every_subset_of_p_shards_reads_and_every_smaller_one_says_what_is_gone(
                 volumes.get(encoded.blob_id_text)
             for shard in set(range(N)) - set(subset) if subset else ():
                 assert f"shard {shard} on volume {homes[shard]} is missing" in str(raised.value)
-        volumes.close()
 
 
 def test_secondary_slivers_are_used_where_primary_ones_do_not_suffice(rig_of, parts):
@@ -123,10 +124,12 @@ def test_what_a_layout_claims_to_survive_is_what_it_survives(rig_of, parts, n_vo
             if any(set(lost) <= set(largest) for largest in told.largest_losses)
         }
         sizes = {k: all(w for lost, w in outcomes.items() if len(lost) == k) for k in range(1, 11)}
-        assert told.any_volumes_lost == max([k for k, v in sizes.items() if v and k <= n_volumes],
-                                            default=0)
-        assert set(told.fatal_volumes) == {lost[0] for lost, w in outcomes.items()
-                                           if len(lost) == 1 and not w}
+        assert told.any_volumes_lost == max(
+            [k for k, v in sizes.items() if v and k <= n_volumes], default=0
+        )
+        assert set(told.fatal_volumes) == {
+            lost[0] for lost, w in outcomes.items() if len(lost) == 1 and not w
+        }
 
 
 def test_a_name_tells_shard_from_shard(parts):

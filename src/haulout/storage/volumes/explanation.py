@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from haulout.redstuff import parameters
+from haulout.redstuff import most_bytes, parameters
 from haulout.storage.volumes.layout import Layout
 from haulout.storage.volumes.quorum import head_quorum, write_quorum
 from haulout.storage.volumes.shardfile import object_size
@@ -97,7 +97,10 @@ def explain(layout: Layout, devices: Mapping[str, str] | None = None) -> Explana
 
 
 def _stored(size: int, n_shards: int) -> int:
-    return n_shards * object_size(size, n_shards)
+    """Bytes stored for so many; as several blobs where one cannot hold them (n below 8)."""
+    full, rest = divmod(size, most_bytes(n_shards))
+    sizes = [most_bytes(n_shards)] * full + [rest] * (rest > 0)
+    return n_shards * sum(object_size(each, n_shards) for each in sizes)
 
 
 def _any_lost(heaviest_first: list[int], tolerated: int) -> int:

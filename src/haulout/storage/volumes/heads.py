@@ -68,12 +68,14 @@ class Vote(NamedTuple):
         granted: whether it keeps the ballot; ``state``: what it keeps now.
         version: of the object, for the next swap; None where there is none.
         damaged: whether what it keeps cannot be read; it then takes no part until it is settled.
+        ahead: whether it refused because it knows a newer layout.
     """
 
     granted: bool
     state: HeadState
     version: str | None
     damaged: bool = False
+    ahead: bool = False
 
 
 class HeadSwap(NamedTuple):
@@ -249,21 +251,49 @@ def current(members: Members, votes: dict[str, Vote], number: Number | None) -> 
     return max(believed, key=lambda state: state.accepted)
 
 
-def settle(members: Members, name: str) -> tuple[tuple[str, ...], bool]:
-    """Bring volumes that lag up to the head that a quorum keeps alike.
+def settle(
+    members: Members, name: str, nonce: bytes, jitter: Callable[[], float]
+) -> tuple[tuple[str, ...], bool]:
+    """Bring volumes that lag, or lost what they kept, up to the head that stands.
 
-    Needs no key: what a quorum keeps is what was acknowledged, whatever f shards' volumes lie.
+    Needs no key. What a quorum keeps alike is what was acknowledged, whatever volumes of f shards
+    say, and those that lag get it as it is. Where volumes of a quorum were lost, what stands is
+    told as for a publisher without a check (`current`), and published again.
 
     Returns:
         The volumes that were brought up, and whether a quorum keeps the head now.
     """
+    raised, kept = _raise_lagging(members, name)
+    if kept is not None:
+        return raised, True
+    try:
+        stands = current(members, read_states(members, name), None).data
+        if stands is None:
+            return (), False
+        before = read_states(members, name)
+        publish(members, HeadSwap(name, stands, stands), nonce, jitter, None)
+    except (ConflictError, StoreUnavailableError):
+        return (), False
+    _raise_lagging(members, name)
+    after = read_states(members, name)
+    healed = [
+        volume
+        for volume, vote in after.items()
+        if vote.state.data == stands
+        and (volume not in before or before[volume].state.data != stands)
+    ]
+    return tuple(sorted(healed)), True
+
+
+def _raise_lagging(members: Members, name: str) -> tuple[tuple[str, ...], bytes | None]:
+    """Give what a quorum keeps to the volumes that lag; nothing where no quorum keeps a head."""
     votes = read_states(members, name)
     kept: dict[tuple[Ballot, bytes | None], set[str]] = {}
     for volume, vote in votes.items():
         kept.setdefault((vote.state.accepted, vote.state.data), set()).add(volume)
     chosen = next((k for k, v in kept.items() if head_quorum(members.layout, v)), None)
     if chosen is None or chosen[1] is None:
-        return (), chosen is not None
+        return (), None
     accepted, data = chosen
 
     def calling(vote: Vote) -> Callable[[Backend], Vote]:
@@ -272,7 +302,7 @@ def settle(members: Members, name: str) -> tuple[tuple[str, ...], bool]:
 
     lagging = {v: calling(vote) for v, vote in votes.items() if vote.state.accepted < accepted}
     raised = _votes(members, lagging, writing=True)
-    return tuple(sorted(granting(raised))), True
+    return tuple(sorted(granting(raised))), data
 
 
 def _seen(head: Versioned | None) -> Vote:
@@ -322,6 +352,9 @@ def _votes(
                 members.lines.pace.failed(found.volume, "There was no answer in time.")
             elif found.value is not None:
                 votes[found.question.volume] = found.value
+            elif isinstance(found.error, ConflictError):
+                refused = Vote(granted=False, state=HeadState(), version=None, ahead=True)
+                votes[found.question.volume] = refused
             else:
                 _note(members, found)
             if enough_at is None and head_quorum(members.layout, granting(votes)):
@@ -351,7 +384,11 @@ def _give_up_without_quorum(members: Members, name: str, promises: dict[str, Vot
         ConflictError: the set was given a newer layout; StoreUnavailableError: too few answer.
     """
     generation = members.layout.generation
-    ahead = {v for v, vote in promises.items() if vote.state.promised.generation > generation}
+    ahead = {
+        volume
+        for volume, vote in promises.items()
+        if vote.ahead or vote.state.promised.generation > generation
+    }
     if ahead and not head_quorum(members.layout, set(members.names) - ahead):
         message = f"Head {name} belongs to a newer layout of the set."
         raise ConflictError(message, hint="Open the set again with the newest layout.")

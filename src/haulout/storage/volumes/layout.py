@@ -136,6 +136,8 @@ def plan(
     if not places or len(places) > n_shards:
         message = f"{n_shards} shards cannot be spread over {len(places)} volumes."
         raise InputError(message, hint="Use from one volume up to as many as there are shards.")
+    if len({place.id for place in places}) < len(places):
+        raise InputError("Two places have the same ID.")
     before = {} if existing is None else {v.id: v.shards for v in existing.volumes}
     homes = _placed(n_shards, [place.id for place in places], before)
     urls = {place.id: place.url for place in places}

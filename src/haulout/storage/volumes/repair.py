@@ -27,7 +27,6 @@ from haulout.errors import (
 from haulout.redstuff import Metadata, Sliver
 from haulout.redstuff.parameters import Axis
 from haulout.storage.backend import Backend
-from haulout.storage.volumes import heads
 from haulout.storage.volumes.faults import Fault, fault_of, fault_of_prefix
 from haulout.storage.volumes.listing import Listing
 from haulout.storage.volumes.members import Members, bounded_get
@@ -130,7 +129,7 @@ def repair(
         done[blob_id] = mend(volumes.members, blob_id, listing, deep=deep)
         if progress is not None:
             progress(Progress(number, len(blob_ids), blob_id, len(done[blob_id].made)))
-    settled = {name: heads.settle(volumes.members, name) for name in volumes.list_heads()}
+    settled = {name: volumes.settle_head(name) for name in volumes.list_heads()}
     return _summed(done, settled, listing.unreached)
 
 
@@ -170,6 +169,9 @@ class _Mending:
         standing = listing.standing(self._blob_id, size)
         due = [s for s, volume in enumerate(self._members.homes) if volume in listing.found]
         halves: dict[int, dict[Axis, Sliver]] = {s: {} for s in due if s not in standing}
+        for shard in halves:
+            volume = self._members.homes[shard]
+            self._reading.note(Fault(volume, shard, "missing", "It is not listed, or too short."))
         if deep:
             halves |= self._damaged(sorted(standing), size, metadata)
         if not halves:

@@ -240,6 +240,14 @@ class VolumeSet:
         swap = heads.HeadSwap(name, data, replaces)
         return heads.publish(self.members, swap, self._entropy(NONCE_BYTES), self._jitter, number)
 
+    def settle_head(self, name: str) -> tuple[tuple[str, ...], bool]:
+        """Bring volumes that lag, or lost a head, up to what stands. Needs no key.
+
+        Returns:
+            The volumes that were brought up, and whether a quorum keeps the head now.
+        """
+        return heads.settle(self.members, name, self._entropy(NONCE_BYTES), self._jitter)
+
     def list_heads(self, prefix: str = "") -> tuple[str, ...]:
         """The names of all heads, on whichever volume.
 
