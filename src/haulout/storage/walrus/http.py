@@ -235,6 +235,9 @@ class Http:
                 return "sends a body in an encoding that was not asked for"
             if announced.isdigit() and int(announced) > most and request.method != "HEAD":
                 return f"sends {announced} bytes where at most {most} can be right"
+            chunked = "chunked" in response.headers.get("transfer-encoding", "").lower()
+            if not announced and not chunked and request.method != "HEAD":
+                return "does not tell how long its answer is, so that a part could pass for it"
         parts: list[bytes] = []
         total = 0
         while piece := response.read1(min(_PIECE, most + 1 - total)):

@@ -149,8 +149,8 @@ class Network:
         """Keep a blob for longer, until ``epochs`` from now.
 
         There is no extension over HTTP: the same bytes are stored again. A publisher whose
-        wallet owns the blob's object extends that and pays storage for the added epochs and the
-        write price; any other pays for a second blob from the beginning. A permanent blob that is
+        wallet owns the blob's object extends that, and pays storage for the added epochs; any
+        other pays for a second blob from the beginning. A permanent blob that is
         kept for as long already costs nothing.
 
         Raises:
