@@ -18,10 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 VAULT = Path(__file__).resolve().parent.parent / "src" / "haulout" / "vault"
-SOURCES = tuple(
-    VAULT / f"{name}.py"
-    for name in ("vault", "openvault", "remembering", "recalling", "keeping", "syncing")
-)
+MODULES = "vault", "openvault", "remembering", "recalling", "attaching", "keeping", "syncing"
+SOURCES = tuple(VAULT / f"{name}.py" for name in MODULES)
 TARGET = VAULT / "asynchronous.py"
 WIDTH = 100
 

@@ -41,6 +41,8 @@ class Remember(Operation, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     source: str | None = None
     vector: list[float] | None = None
+    attach: Any = None
+    attach_name: str | None = None
     op_id: str | None = None
 
 
@@ -86,6 +88,21 @@ class Resolve(Operation, frozen=True, kw_only=True):
 
     prefix: str
     of: Literal["memory", "operation"] = "memory"
+
+
+class ReadAttachment(Operation, frozen=True, kw_only=True, tag="attachment"):
+    """The bytes of a memory's attachment, as a stream."""
+
+    id: str
+
+
+class Append(Operation, frozen=True, kw_only=True):
+    """Add to the end of a memory's attachment: a path or, in this process, bytes or a stream."""
+
+    id: str
+    data: Any
+    op_id: str | None = None
+    every: float = 5.0
 
 
 class List(Operation, frozen=True, kw_only=True):
@@ -205,6 +222,10 @@ class RemoveVolume(Operation, frozen=True, kw_only=True, tag="remove_volume"):
     give_up: bool = False
 
 
+class DetachVolumes(Operation, frozen=True, kw_only=True, tag="detach_volumes"):
+    """Let the volumes go; what they hold stays there."""
+
+
 class Rebalance(Operation, frozen=True, kw_only=True):
     """Spread shards evenly again, or finish a change that was cut short."""
 
@@ -213,6 +234,7 @@ class Repair(Operation, frozen=True, kw_only=True):
     """Rebuild what is missing or damaged on the volumes."""
 
     deep: bool = False
+    adopt: tuple[str, ...] = ()
 
 
 AnyOperation = (
@@ -221,6 +243,8 @@ AnyOperation = (
     | Recall
     | GetContext
     | Get
+    | ReadAttachment
+    | Append
     | Resolve
     | List
     | Update
@@ -240,13 +264,15 @@ AnyOperation = (
     | GetVolumes
     | AddVolumes
     | RemoveVolume
+    | DetachVolumes
     | Rebalance
     | Repair
 )
 """Decode JSON into one of these by its ``operation`` field."""
 
 _WITH_PROGRESS = (
-    RememberMany, Check, Rebuild, CatchUp, Sync, AddVolumes, RemoveVolume, Rebalance, Repair,
+    Remember, RememberMany, Append, Check, Rebuild, CatchUp, Sync, AddVolumes, RemoveVolume,
+    Rebalance, Repair,
 )  # fmt: skip
 
 
@@ -314,6 +340,9 @@ def execute(
         if type(operation) not in principal.may:
             message = f"{principal.name} may not {_verb(operation)}."
             raise NotAllowedError(message, hint="The owner of the vault decides what an app may.")
+        if isinstance(operation, Remember) and operation.attach is not None:
+            message = f"{principal.name} may not attach anything."
+            raise NotAllowedError(message, hint="The owner of the vault attaches files.")
         if isinstance(operation, Remember | Update):
             operation = msgspec.structs.replace(operation, source=principal.name)
     arguments = {

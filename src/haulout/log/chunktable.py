@@ -107,6 +107,24 @@ def use_by_record(connection: Transaction, vault: int, num: int, chunks: Sequenc
         use(connection, vault, Use.RECORD, num, row.chunk)
 
 
+def names_any(connection: Transaction, chunk: int) -> bool:
+    """Whether it is noted what the list with a row's number names."""
+    row = connection.execute(
+        "SELECT 1 FROM chunk_use WHERE kind = ? AND holder = ? LIMIT 1", (int(Use.LIST), chunk)
+    ).fetchone()
+    return row is not None
+
+
+def used_by(connection: Transaction, kind: Use, holder: int) -> list[bytes]:
+    """IDs of the chunks that a holder uses itself."""
+    rows = connection.execute(
+        "SELECT c.id FROM chunk_use u JOIN chunk c ON c.chunk = u.chunk"
+        " WHERE u.kind = ? AND u.holder = ?",
+        (int(kind), holder),
+    )
+    return [row[0] for row in rows]
+
+
 def release(connection: Transaction, vault: int, kind: Use, holder: int) -> None:
     """End a holder's uses; what nothing uses any more goes, with its key."""
     held = connection.execute(
@@ -118,8 +136,10 @@ def release(connection: Transaction, vault: int, kind: Use, holder: int) -> None
 
 
 def _drop_if_unused(connection: Transaction, vault: int, chunk: int) -> None:
-    used = connection.execute("SELECT 1 FROM chunk_use WHERE chunk = ? LIMIT 1", (chunk,))
-    if used.fetchone():
+    used = connection.execute(
+        "SELECT 1 FROM chunk_use WHERE chunk = ? LIMIT 1", (chunk,)
+    ).fetchone()
+    if used:
         return
     row = connection.execute("SELECT id, level FROM chunk WHERE chunk = ?", (chunk,)).fetchone()
     if row is None:
@@ -188,8 +208,10 @@ def take(
     return taken
 
 
-def take_list(connection: Transaction, vault: int, made: int, members: Iterable[bytes]) -> None:
-    """Note what a list names, by the number of its row.
+def take_list(
+    connection: Transaction, vault: int, attach: int, made: int, members: Iterable[bytes]
+) -> None:
+    """Note what a list names, by the number of its row; it holds them in the attach's place.
 
     Raises:
         ConflictError: one of them has no row: the attach that made it was taken for over.
@@ -199,6 +221,10 @@ def take_list(connection: Transaction, vault: int, made: int, members: Iterable[
         if row is None:
             raise _taken_for_over()
         use(connection, vault, Use.LIST, made, row.chunk)
+        connection.execute(
+            "DELETE FROM chunk_use WHERE kind = ? AND holder = ? AND chunk = ?",
+            (int(Use.ATTACH), attach, row.chunk),
+        )
 
 
 def end(connection: Transaction, vault: int, attach: int) -> None:
@@ -233,8 +259,8 @@ def held_by_attaches(connection: Transaction, vault: int, chunks: Iterable[bytes
         if row is not None:
             used = connection.execute(
                 f"SELECT 1 FROM chunk c WHERE c.chunk = ? AND {_USED}", (row.chunk,)
-            )
-            found += used.fetchone() is None
+            ).fetchone()
+            found += used is None
     return found
 
 

@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 import msgspec
 
 from haulout.crypto.kit import RecoveryKit
+from haulout.errors import HauloutError
 from haulout.index.context import Context
 from haulout.index.search import Recalled
 from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
 from haulout.vault.opening import World
+from haulout.vault.sources import Source
 from haulout.vault.threads import Opening, Threads, made, on_loop
 from haulout.vault.values import (
     BackedUp,
@@ -229,7 +231,10 @@ class AsyncVault:
         metadata: Mapping[str, Any] | None = None,
         source: str | None = None,
         vector: ArrayLike | None = None,
+        attach: Source | None = None,
+        attach_name: str | None = None,
         op_id: str | None = None,
+        progress: Progress | None = None,
     ) -> Memory:
         """Keep something. When this returns it is durable here and found by its words.
 
@@ -242,8 +247,12 @@ class AsyncVault:
                 need a timezone.
             tags: labels; metadata: a JSON object; source: where it comes from.
             vector: an embedding you computed; recall then takes one from you as well.
+            attach: a file's path, bytes or a binary stream, up to 2^40 bytes, which `attachment`
+                reads back; words in text files, 16 MiB of each at most, are recalled too.
+            attach_name: what it is called; the file's name where none is given.
             op_id: makes the call safe to repeat: the same ID and arguments give the first
-                result again.
+                result again. An attach that broke off goes on where it stopped.
+            progress: called with bytes attached and their number, where it is known.
 
         Raises:
             InputError, LimitError: an argument is wrong. OperationReusedError: the ID was used
@@ -263,7 +272,10 @@ class AsyncVault:
             metadata=metadata,
             source=source,
             vector=vector,
+            attach=attach,
+            attach_name=attach_name,
             op_id=op_id,
+            progress=on_loop(progress),
         )
 
     async def remember_many(
@@ -463,6 +475,51 @@ class AsyncVault:
         """The vault in figures."""
         return await self._threads.run(self._vault.stats)
 
+    async def attachment(self, id: str) -> BinaryIO:
+        """The bytes of a memory's attachment, as a stream that can be read and sought in.
+
+        It reads what the newest version has, chunk by chunk, and never holds more than a few
+        megabytes; what is appended later needs another stream. Close it when done.
+
+        Raises:
+            NotFoundError, ErasedError: there is no such memory (any more). InputError: it has no
+            attachment. Reading raises BlobMissingError, DamagedError: bytes are not here, or
+            not what was written; the message says what to do.
+        """
+        return await self._threads.run(self._vault.attachment, id)
+
+    async def append(
+        self,
+        id: str,
+        data: Source,
+        *,
+        op_id: str | None = None,
+        every: float = 5.0,
+        progress: Progress | None = None,
+    ) -> Memory:
+        """Add bytes to the end of a memory's attachment, as a new version of the memory.
+
+        Args:
+            id: a memory with an attachment, which may be empty (``attach=b""``).
+            data: a path, bytes, or a binary stream. One that cannot be sought in, such as a
+                pipe, is followed to its end: what has come is kept, and readable, every so
+                many seconds, or sooner when there is much.
+            op_id: as for `remember`; a stream that broke off goes on where it stopped.
+            every: seconds, more than 0.
+            progress: called with bytes done and their number, where it is known.
+
+        Returns:
+            the memory in its newest version.
+
+        Raises:
+            NotFoundError, ErasedError: there is no such memory (any more). InputError,
+            LimitError: it has no attachment, or would have more than 2^40 bytes.
+            OperationReusedError: the ID was used for something else. StorageError: not kept.
+        """
+        return await self._threads.run(
+            self._vault.append, id, data, op_id=op_id, every=every, progress=on_loop(progress)
+        )
+
     async def export(self, file: str | os.PathLike[str]) -> Exported:
         """Write every memory with its history to JSON Lines, in one canonical order.
 
@@ -517,6 +574,20 @@ class AsyncVault:
             ConflictError: another copy of this vault publishes as this device.
         """
         return await self._threads.run(self._vault.sync, progress=on_loop(progress))
+
+    async def keep_synced(
+        self, *, every: float = 5.0, told: Callable[[Synced | HauloutError], None] | None = None
+    ) -> None:
+        """Publish in the background whatever is new, until the vault is closed.
+
+        Any long-running process may do so; one at a time publishes, whichever it is.
+
+        Args:
+            every: seconds between two looks for new records.
+            told: called, on another thread, with what each publication did, and with each failure
+                that differs from the one before; a store that fails is tried again by itself.
+        """
+        return await self._threads.run(self._vault.keep_synced, every=every, told=told)
 
     async def stores(self) -> Synced:
         """What each store holds, as far as this disk knows; nothing is asked of them."""
@@ -577,6 +648,14 @@ class AsyncVault:
             self._vault.remove_volume, volume, give_up=give_up, progress=on_loop(progress)
         )
 
+    async def detach_volumes(self) -> Synced:
+        """Let the volumes go; what they hold stays there. Returns the stores that are left.
+
+        Raises:
+            NotFoundError: the vault has no volumes.
+        """
+        return await self._threads.run(self._vault.detach_volumes)
+
     async def rebalance(self, *, progress: Progress | None = None) -> VolumesRebalanced:
         """Spread shards evenly again, or finish a change of the volumes that was cut short.
 
@@ -586,15 +665,19 @@ class AsyncVault:
         return await self._threads.run(self._vault.rebalance, progress=on_loop(progress))
 
     async def repair(
-        self, *, deep: bool = False, progress: Progress | None = None
+        self, *, deep: bool = False, adopt: Sequence[str] = (), progress: Progress | None = None
     ) -> VolumesRepaired:
         """Rebuild what is missing or damaged on the volumes, from the others; no key is used.
 
         Args:
             deep: read and verify every object, rather than trust names and sizes.
+            adopt: volumes whose places were emptied or replaced, by ID or URL: they are filled
+                again.
             progress: called with blobs looked at and their number.
 
         Raises:
             NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
         """
-        return await self._threads.run(self._vault.repair, deep=deep, progress=on_loop(progress))
+        return await self._threads.run(
+            self._vault.repair, deep=deep, adopt=adopt, progress=on_loop(progress)
+        )

@@ -58,10 +58,7 @@ class UsesFold:
     def _list(self, space: Space, chunk: Chunk, number: int) -> None:
         """Take in what a list names, all the way down. A list that went and came is read again."""
         vault = self._parts.vault
-        held = self._target.execute(
-            "SELECT 1 FROM chunk_use WHERE kind = ? AND holder = ?", (int(Use.LIST), number)
-        )
-        if chunk.id in self._known and held.fetchone():
+        if chunk.id in self._known and chunktable.names_any(self._target, number):
             return
         try:
             named = chunks.members(self._parts.files, self._parts.vault_id, space.id, chunk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,13 +15,13 @@ from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError, ErasedError, HauloutError, StorageError
 from haulout.index import lexical, lists, memories, vectors
 from haulout.index.schema import ATTACHMENT_COLUMNS, INDEX_TABLES
-from haulout.log import chain
+from haulout.log import chain, chunktable
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
 from haulout.log.memory import Content, read_payload
 from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
 from haulout.log.schema import CHUNK_TABLES
-from haulout.vault import chunkuses
+from haulout.vault import chunks, chunkuses
 from haulout.vault.chunks import Space
 from haulout.vault.chunkuses import Rebuilding, UsesFold
 from haulout.vault.dividing import divide_where_due
@@ -80,13 +81,34 @@ def scrub(parts: Parts, most_bytes: int | None) -> tuple[str, ...]:
 
 
 def _clear_pending(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Finish earlier forgets: (what was cleared, what is still pending)."""
+    """Finish earlier forgets and broken-off attaches: what was cleared, what is still pending."""
+    cleared, pending = _clear_chunks(parts)
     with parts.database.read() as connection:
         noted = _noted(connection, parts.vault)
     if noted is None:
-        return (), ()
-    pending = scrub(parts, None)
-    return (() if pending else ("free pages of erased memories",)), pending
+        return cleared, pending
+    left = scrub(parts, None)
+    return (*cleared, *(() if left else ("free pages of erased memories",))), (*pending, *left)
+
+
+def _clear_chunks(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """End attaches that were broken off, and remove files that nothing names."""
+
+    def job(connection: Transaction) -> int:
+        ended = chunktable.end_idle(connection, parts.vault, parts.journal.now())
+        if ended and chunktable.gone(connection, parts.vault, 1):
+            note_pending_scrub(connection, parts.vault)  # their keys are in free pages
+        return ended
+
+    try:
+        ended: int = parts.database.write(job)
+        pending = chunks.sweep(parts)
+        strays = chunks.remove_strays(parts)
+    except StorageError as error:
+        return (), (f"{error.message} Files of attachments are left over",)
+    cleared = (f"{ended} attaches that were broken off",) if ended else ()
+    cleared += (f"{strays} stray files of attachments",) if strays else ()
+    return cleared, pending
 
 
 # ---------------------------------------------------------------------- replaying the log
@@ -202,6 +224,8 @@ def rebuild(
 
     versions: int = parts.database.write(job)
     divide_where_due(parts)
+    with suppress(StorageError):  # `check` goes on with it
+        chunks.sweep(parts)
     return versions
 
 
@@ -285,17 +309,23 @@ def check(parts: Parts, report: Report) -> CheckReport:
                 uses = UsesFold(expected, parts)
                 _check_records(connection, expected, parts, uses, findings, report)
                 _compare_views(connection, expected, parts, findings)
+                for num in _left_over(connection, expected):
+                    findings.add(f"{DATABASE}: record number {num} was erased, but still says it.")
                 for problem in chunkuses.differences(connection, expected, uses):
                     findings.add(f"{DATABASE}: {problem}.")
             finally:
                 memory.close()
     except DamagedError as error:
         findings.add(error.message)
+    files = chunkuses.check_files(parts, report)
+    for problem in files.problems:
+        findings.add(problem)
     return CheckReport(
         records=findings.records,
         payloads=findings.payloads,
         erased=findings.erased,
         versions=findings.versions,
+        chunks=files.verified,
         problems=tuple(findings.problems),
         cleared=cleared,
         pending=pending,
@@ -362,6 +392,13 @@ def _survivors(connection: Transaction, vault: int, forget: Stored) -> Iterator[
             yield id_text(target)
 
 
+def _left_over(connection: Transaction, expected: Transaction) -> list[int]:
+    """Numbers of records whose payloads stand, though by the log what they say was erased."""
+    standing = {row[0] for row in expected.execute("SELECT num FROM version")}
+    said = connection.execute("SELECT num FROM record WHERE type IN (1, 2) AND payload IS NOT NULL")
+    return sorted({row[0] for row in said} - standing)[:1]
+
+
 def _compare_views(
     connection: Transaction, expected: Transaction, parts: Parts, findings: _Findings
 ) -> None:
@@ -412,7 +449,9 @@ def stats(connection: Transaction, parts: Parts, model: str | None) -> Stats:
         row = connection.execute(sql, bindings).fetchone()
         return row[0] if row else None
 
-    current = "FROM version v WHERE v.vault = ? AND v.hidden = 0 AND v.recorded_until = ?"
+    standing = "FROM version v WHERE v.vault = ? AND v.hidden = 0 AND v.recorded_until = ?"
+    current = f"{standing} AND v.passage_of IS NULL"
+    attached = f"{standing} AND v.attachment IS NOT NULL"
     names = connection.execute(
         f"SELECT n.name, c.count FROM (SELECT v.namespace, count(*) AS count {current}"
         " GROUP BY v.namespace) c JOIN namespace n ON n.namespace = c.namespace ORDER BY n.name",
@@ -428,6 +467,17 @@ def stats(connection: Transaction, parts: Parts, model: str | None) -> Stats:
     return Stats(
         path=str(parts.folder) if parts.folder else None,
         memories=one(f"SELECT count(*) {current}", parts.vault, memories.FOREVER),
+        attachments=one(f"SELECT count(*) {attached}", parts.vault, memories.FOREVER),
+        attached_bytes=one(
+            f"SELECT COALESCE(sum(json_extract(v.attachment, '$.size')), 0) {attached}",
+            parts.vault,
+            memories.FOREVER,
+        ),
+        passages=one(
+            f"SELECT count(*) {standing} AND v.passage_of IS NOT NULL",
+            parts.vault,
+            memories.FOREVER,
+        ),
         versions=one("SELECT count(*) FROM version WHERE vault = ?", parts.vault),
         records=one("SELECT count(*) FROM record WHERE vault = ?", parts.vault),
         namespaces=dict(names),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from haulout.database.transaction import Transaction
-from haulout.errors import InputError, NotFoundError
+from haulout.errors import InputError, NotFoundError, StorageError
+from haulout.log import chunktable
 from haulout.log.memory import (
     GIVEN,
     Content,
@@ -23,9 +24,11 @@ from haulout.log.memory import (
     checked_operation_id,
 )
 from haulout.log.record import id_bytes
-from haulout.vault import history, inspection, writing
+from haulout.vault import chunks, history, inspection, passagewriting, writing
 from haulout.vault.arguments import Progress, checked_item, request_body
+from haulout.vault.attached import remember_attached
 from haulout.vault.openvault import OpenVault
+from haulout.vault.sources import Source
 from haulout.vault.values import Level, Receipt
 
 if TYPE_CHECKING:
@@ -54,7 +57,10 @@ class Remembering(OpenVault):
         metadata: Mapping[str, Any] | None = None,
         source: str | None = None,
         vector: ArrayLike | None = None,
+        attach: Source | None = None,
+        attach_name: str | None = None,
         op_id: str | None = None,
+        progress: Progress | None = None,
     ) -> Memory:
         """Keep something. When this returns it is durable here and found by its words.
 
@@ -67,8 +73,12 @@ class Remembering(OpenVault):
                 need a timezone.
             tags: labels; metadata: a JSON object; source: where it comes from.
             vector: an embedding you computed; recall then takes one from you as well.
+            attach: a file's path, bytes or a binary stream, up to 2^40 bytes, which `attachment`
+                reads back; words in text files, 16 MiB of each at most, are recalled too.
+            attach_name: what it is called; the file's name where none is given.
             op_id: makes the call safe to repeat: the same ID and arguments give the first
-                result again.
+                result again. An attach that broke off goes on where it stopped.
+            progress: called with bytes attached and their number, where it is known.
 
         Raises:
             InputError, LimitError: an argument is wrong. OperationReusedError: the ID was used
@@ -82,6 +92,12 @@ class Remembering(OpenVault):
         content = checked_content(text, **item)
         place = checked_namespace(namespace)
         operation = None if op_id is None else checked_operation_id(op_id)
+        if attach is not None:
+            given = attach, attach_name
+            return remember_attached(self._parts, place, content, operation, given, progress)
+        if attach_name is not None:
+            message = "attach_name names what is attached, and nothing is."
+            raise InputError(message)
 
         def job(connection: Transaction) -> Memory:
             written = writing.remember(connection, self._journal, place, content, operation)
@@ -198,12 +214,16 @@ class Remembering(OpenVault):
             request = request_body(given, namespace)
         else:
             targets = [id_bytes(one) for one in given]
+        held = 0
 
         def job(connection: Transaction) -> Receipt:
             found = targets
             if found is None:
                 found = history.matching(connection, self._journal, given, namespace)  # pyright: ignore[reportArgumentType] a mapping here
+            named = writing.chunks_named_by(connection, self._journal, found)
             receipt = writing.forget(connection, self._journal, found, level, operation, request)
+            nonlocal held
+            held = chunktable.held_by_attaches(connection, self._parts.vault, named)
             if level != "hidden" and receipt.memories:
                 inspection.note_pending_scrub(connection, self._parts.vault)
             return receipt
@@ -213,8 +233,19 @@ class Remembering(OpenVault):
             receipt = msgspec.structs.replace(receipt, op_id=operation)
         if level == "hidden" or not receipt.memories:
             return receipt
-        pending = inspection.scrub(self._parts, _SCRUB_BYTES)
+        pending = (*self._swept(held), *inspection.scrub(self._parts, _SCRUB_BYTES))
         return msgspec.structs.replace(receipt, pending=pending)
+
+    def _swept(self, held: int) -> tuple[str, ...]:
+        """Remove the files of erased attachments; what is pending, in words."""
+        try:
+            pending = chunks.sweep(self._parts)
+        except StorageError as error:
+            pending = (f"{error.message} `haulout check` removes the attachment's files",)
+        if held:
+            words = f"{held} of its chunks are in use by an attach under way;"
+            pending += (f"{words} `haulout check` removes them when that has ended",)
+        return pending
 
     def undo(self, op_id: str) -> Receipt:
         """Take an operation back: a remember is hidden, an update reversed, a hiding ended.
@@ -239,4 +270,8 @@ class Remembering(OpenVault):
                 raise NotFoundError(message)
             return writing.undo(connection, self._journal, self._journal.stored(connection, num))
 
-        return self._database.write(job)
+        receipt: Receipt = self._database.write(job)
+        if receipt.level == "updated":
+            for memory in receipt.memories:
+                passagewriting.bring_up_to_date(self._parts, id_bytes(memory))
+        return receipt

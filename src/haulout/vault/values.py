@@ -9,9 +9,11 @@ import msgspec
 
 from haulout.index.context import Citation, Context
 from haulout.index.search import Recalled
+from haulout.log.attachment import Attachment, Passage
 from haulout.log.memory import Memory
 
 __all__ = [
+    "Attachment",
     "BackedUp",
     "CheckReport",
     "Citation",
@@ -21,6 +23,7 @@ __all__ = [
     "Level",
     "Memory",
     "Page",
+    "Passage",
     "Recalled",
     "Receipt",
     "Stats",
@@ -97,7 +100,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: its folder; None for one in memory.
-        memories: current ones; versions: all, superseded ones included.
+        memories: current ones, without passages; versions: all, superseded ones included.
+        attachments: memories that have one; attached_bytes: their sizes together; passages:
+            pieces of text inside them.
         records: entries of the log.
         namespaces: current memories in each namespace that holds any.
         bytes: on disk, write-ahead log included.
@@ -117,6 +122,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     vectors: int
     waiting: int
     newest: datetime | None
+    attachments: int = 0
+    attached_bytes: int = 0
+    passages: int = 0
     durability: str = "local"
 
 
@@ -127,6 +135,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
         records: entries whose hash, chain and signature were verified.
         payloads: payloads unsealed; erased: payloads that were destroyed on purpose.
         versions: rows of the view compared with the log.
+        chunks: pieces of attachments that were read and opened.
         problems: findings, each naming a file or record; empty when all is sound.
         cleared: leftovers of earlier forgets that this check removed.
         pending: those that it could not remove yet, because another process reads them.
@@ -138,6 +147,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     payloads: int
     erased: int
     versions: int
+    chunks: int = 0
     problems: tuple[str, ...]
     cleared: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """`Vault`: everything one owner holds, behind the public verbs.
 
-How one is made or opened stands here; the verbs are in `remembering`, `recalling` and `keeping`.
+How one is made or opened stands here; the verbs are in `remembering`, `recalling`,
+`attaching` and `keeping`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from haulout.crypto.kit import RecoveryKit
 from haulout.errors import InputError
 from haulout.vault import backup, inspection, opening, remote, restoring
 from haulout.vault.arguments import Progress, silent
+from haulout.vault.attaching import Attaching
 from haulout.vault.keeping import Keeping
 from haulout.vault.opening import World
 from haulout.vault.recalling import Recalling
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from haulout.index.embed import Embedder
 
 
-class Vault(Remembering, Recalling, Keeping, Syncing):
+class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
     """An open vault, as its owner.
 
     Make one with `create`, `open` or `ephemeral`; close it, or use it in a ``with`` block.

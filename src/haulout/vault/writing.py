@@ -7,7 +7,7 @@ it writes anything that could not stand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cbor2
 import msgspec
@@ -15,11 +15,18 @@ import msgspec
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError, ErasedError, NotFoundError, OperationReusedError
 from haulout.index import lists, memories
+from haulout.log import chunktable
+from haulout.log.attachment import Manifest, same_content
+from haulout.log.chunktable import Use
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Entry, Journal, Stored
 from haulout.log.memory import Content, Memory, read_payload, require_order
 from haulout.log.record import RecordType, canonical, id_text
+from haulout.vault import chunkuses
 from haulout.vault.values import Receipt
+
+if TYPE_CHECKING:
+    from haulout.vault.cutting import Attach
 
 
 class Written(NamedTuple):
@@ -29,7 +36,7 @@ class Written(NamedTuple):
     created: bool
 
 
-def _first_result(
+def first_result(
     connection: Transaction, journal: Journal, op_id: str | None, body: bytes | None
 ) -> tuple[bytes, Stored | None]:
     """The MAC of an operation ID and, where it was used before, the record it wrote.
@@ -45,9 +52,13 @@ def _first_result(
         return operation, None
     stored = journal.stored(connection, num)
     if body is not None and _body(stored, journal.open_payload(connection, stored)) != body:
-        message = f"The operation ID {op_id!r} was used for another write."
-        raise OperationReusedError(message)
+        raise reused(op_id)
     return operation, stored
+
+
+def reused(op_id: str | None) -> OperationReusedError:
+    """The error for an operation ID that came back with another body."""
+    return OperationReusedError(f"The operation ID {op_id!r} was used for another write.")
 
 
 def _body(stored: Stored, payload: bytes) -> bytes:
@@ -60,21 +71,59 @@ def remember(
     namespace: str,
     content: Content,
     op_id: str | None,
+    attach: Attach | None = None,
 ) -> Written:
-    """Append a memory record and fold it into the view."""
+    """Append a memory record and fold it into the view; ``attach`` made its attachment."""
     number, key = journal.ensure_namespace(connection, namespace)
     payload = content.payload()
     body = RecordType.MEMORY.to_bytes(2, "big") + key.id + payload
-    operation, earlier = _first_result(connection, journal, op_id, body)
+    operation, earlier = first_result(connection, journal, op_id, None if attach else body)
     if earlier is not None:
+        if attach:
+            require_same_attach(connection, journal, earlier, (namespace, content), op_id)
         return Written(earlier.num, created=False)
+    passage_of = None
+    if content.passage is not None:
+        passage_of = journal.find(connection, content.passage.of)
     entry = journal.append(
         connection, RecordType.MEMORY, payload, namespace=key, operation=operation
     )
     place = memories.Place(entry.num, entry.id, number)
-    memories.add(connection, journal.vault, place, (entry.num, entry.clock), content)
+    version = (entry.num, entry.clock)
+    memories.add(connection, journal.vault, place, version, content, passage_of=passage_of)
     memories.add_vector(connection, journal.vault, entry.num, content.vector)
+    if attach and content.attachment:
+        attach.taken_over(connection, entry.num, content.attachment.chunks)
     return Written(entry.num, created=True)
+
+
+def require_same_attach(
+    connection: Transaction,
+    journal: Journal,
+    earlier: Stored,
+    asked: tuple[str, Content],
+    op_id: str | None,
+) -> None:
+    """Refuse an attach under an operation ID that wrote something else.
+
+    Args:
+        connection, journal, op_id: as their names say; ``earlier``: what the ID wrote.
+        asked: the namespace and what is to be remembered; of the attachment's chunks only the
+            digest of their bytes counts.
+
+    Raises:
+        OperationReusedError: it is not the same. ErasedError: what the ID wrote was erased.
+    """
+    namespace, content = asked
+    if earlier.header.type != RecordType.MEMORY:
+        raise reused(op_id)
+    found, _ = read_payload(journal.open_payload(connection, earlier))
+    one, other = found.attachment, content.attachment
+    same = one is not None and other is not None and same_content(one, other)
+    same = same and msgspec.structs.replace(found, attachment=other) == content
+    key = journal.namespace_key(connection, earlier.header.namespace, earlier.header.epoch)
+    if not same or key.name != namespace:
+        raise reused(op_id)
 
 
 def _place(connection: Transaction, journal: Journal, memory_id: bytes) -> memories.Place:
@@ -119,27 +168,139 @@ def update(
     op_id: str | None,
 ) -> Written:
     """Append an update record: the memory's whole new content, the old one superseded."""
-    operation, earlier = _first_result(connection, journal, op_id, None)
+    operation, earlier = first_result(connection, journal, op_id, None)
     if earlier is not None:
         _require_same_update(connection, journal, earlier, memory_id, changes, op_id)
         return Written(earlier.num, created=False)
     place, now = visible_place(connection, journal, memory_id)
-    key = journal.stored(connection, place.memory).header
-    namespace = journal.namespace_key(connection, key.namespace, key.epoch)
-    newest = journal.keychain.newest(namespace.id) or namespace
     old = content_of(connection, journal, now.num)
     fields = {name: getattr(old, name) for name in Content.__struct_fields__}
     if "text" in changes and "vector" not in changes:
         fields["vector"] = None  # it was the old text's
     content = Content(**(fields | changes))
     require_order(content.valid_from, content.valid_until)
-    payload = content.payload(of=memory_id, changes=sorted(changes))
+    beside = {"of": memory_id, "changes": sorted(changes)}
+    num = _new_version(connection, journal, (place, now), content, operation, beside)
+    if content.attachment is not None:
+        chunktable.use_by_record(connection, journal.vault, num, content.attachment.chunks)
+    return Written(num, created=True)
+
+
+def _new_version(
+    connection: Transaction,
+    journal: Journal,
+    stands: tuple[memories.Place, memories.Current],
+    content: Content,
+    operation: bytes,
+    beside: dict[str, Any],
+) -> int:
+    """Append an update record and fold it into the view; the number of the record."""
+    place, now = stands
+    key = journal.stored(connection, place.memory).header
+    namespace = journal.namespace_key(connection, key.namespace, key.epoch)
+    newest = journal.keychain.newest(namespace.id) or namespace
+    passage_of = None
+    if content.passage is not None:
+        passage_of = journal.find(connection, content.passage.of)
     entry = journal.append(
-        connection, RecordType.UPDATE, payload, namespace=newest, operation=operation
+        connection,
+        RecordType.UPDATE,
+        content.payload(**beside),
+        namespace=newest,
+        operation=operation,
     )
-    memories.add(connection, journal.vault, place, (entry.num, entry.clock), content, now)
+    version = (entry.num, entry.clock)
+    memories.add(connection, journal.vault, place, version, content, now, passage_of)
     memories.add_vector(connection, journal.vault, entry.num, content.vector)
-    return Written(entry.num, created=True)
+    return entry.num
+
+
+class Appended(NamedTuple):
+    """An append's outcome for its record: what was there, and what came.
+
+    Attributes:
+        base: the number of the version that was appended to; ``begin``: its size.
+        manifest: the whole; ``digest``: SHA-256 of what came.
+        whole: whether the operation added no more than this.
+    """
+
+    base: int
+    begin: int
+    manifest: Manifest
+    digest: bytes
+    whole: bool
+
+
+def append(
+    connection: Transaction,
+    journal: Journal,
+    memory_id: bytes,
+    appended: Appended,
+    op_id: str | None,
+    attach: Attach,
+) -> Written | None:
+    """Append an update record with a longer attachment; None where the memory went on meanwhile."""
+    operation, earlier = first_result(connection, journal, op_id, None)
+    if earlier is not None:
+        size = appended.manifest.size - appended.begin
+        require_same_append(
+            connection, journal, earlier, memory_id, (size, appended.digest, appended.whole), op_id
+        )
+        return Written(earlier.num, created=False)
+    place, now = visible_place(connection, journal, memory_id)
+    if now.num != appended.base:
+        return None
+    old = content_of(connection, journal, now.num)
+    content = msgspec.structs.replace(old, attachment=appended.manifest)
+    beside: dict[str, Any] = {
+        "of": memory_id, "changes": [], "append": appended.digest, "from": appended.begin,
+    }  # fmt: skip
+    beside |= {"whole": True} if appended.whole else {}
+    num = _new_version(connection, journal, (place, now), content, operation, beside)
+    attach.taken_over(connection, num, appended.manifest.chunks)
+    chunkuses.let_go(connection, connection, journal, place.memory)
+    return Written(num, created=True)
+
+
+def require_same_append(
+    connection: Transaction,
+    journal: Journal,
+    earlier: Stored,
+    memory_id: bytes,
+    asked: tuple[int, bytes, bool],
+    op_id: str | None,
+) -> None:
+    """Refuse an append under an operation ID that wrote something else.
+
+    ``asked`` is how many bytes, their SHA-256, and whether they are all of the operation's.
+
+    Raises:
+        OperationReusedError: it is not the same. ErasedError: what the ID wrote was erased.
+    """
+    found = appended_by(connection, journal, earlier, memory_id, op_id)
+    if found != asked:
+        raise reused(op_id)
+
+
+def appended_by(
+    connection: Transaction,
+    journal: Journal,
+    earlier: Stored,
+    memory_id: bytes,
+    op_id: str | None,
+) -> tuple[int, bytes, bool]:
+    """What an append's record added: how many bytes, their SHA-256, and whether that was all.
+
+    Raises:
+        OperationReusedError: it is no append to this memory. ErasedError: it was erased.
+    """
+    if earlier.header.type != RecordType.UPDATE:
+        raise reused(op_id)
+    content, beside = read_payload(journal.open_payload(connection, earlier))
+    if beside.get("of") != memory_id or "append" not in beside or content.attachment is None:
+        raise reused(op_id)
+    size = content.attachment.size - beside["from"]
+    return size, beside["append"], beside.get("whole", False)
 
 
 def _require_same_update(
@@ -153,11 +314,11 @@ def _require_same_update(
     same = earlier.header.type == RecordType.UPDATE
     if same:
         content, beside = read_payload(journal.open_payload(connection, earlier))
-        same = beside.get("of") == memory_id and beside.get("changes") == sorted(changes)
+        same = beside.get("of") == memory_id and "append" not in beside
+        same = same and beside.get("changes") == sorted(changes)
         same = same and all(getattr(content, name) == value for name, value in changes.items())
     if not same:
-        message = f"The operation ID {op_id!r} was used for another write."
-        raise OperationReusedError(message)
+        raise reused(op_id)
 
 
 def forget(
@@ -178,28 +339,46 @@ def forget(
     fields: dict[str, Any] = {"targets": targets, "level": level}
     if op_id is not None and request is not None:
         fields["request"] = journal.keychain.request_mac(request)
-    operation, earlier = _first_result(connection, journal, op_id, None)
+    operation, earlier = first_result(connection, journal, op_id, None)
     if earlier is not None:
         if not _is_forget(earlier, fields):
-            message = f"The operation ID {op_id!r} was used for another write."
-            raise OperationReusedError(message)
+            raise reused(op_id)
         return _receipt(earlier.num, earlier.header.id, earlier.header.clock, earlier.payload)
     payload = canonical(fields)
     places = [_place(connection, journal, target) for target in targets]
     entry = journal.append(connection, RecordType.FORGET, payload, operation=operation)
     erased: list[int] = []
-    for place in places:
+    for memory in _reached(connection, places):
         if level == "hidden":
-            memories.set_hidden(connection, place.memory, entry.num, hidden=True)
+            memories.set_hidden(connection, memory, entry.num, hidden=True)
         else:
-            nums = memories.version_nums(connection, place.memory)
+            nums = memories.version_nums(connection, memory)
             for num in nums:
                 journal.destroy(connection, num)
-            memories.erase(connection, journal.vault, place.memory, entry.num)
+                chunktable.release(connection, journal.vault, Use.RECORD, num)
+            memories.erase(connection, journal.vault, memory, entry.num)
             erased += nums
     if erased:
         lists.remove(connection, journal.vault, erased)
     return _receipt(*entry, payload)
+
+
+def chunks_named_by(
+    connection: Transaction, journal: Journal, targets: Sequence[bytes]
+) -> list[bytes]:
+    """IDs of the chunks that the versions of some memories name themselves."""
+    named: list[bytes] = []
+    for target in targets:
+        place = memories.place_of(connection, journal.vault, target)
+        for num in [] if place is None else memories.version_nums(connection, place.memory):
+            named += chunktable.used_by(connection, Use.RECORD, num)
+    return named
+
+
+def _reached(connection: Transaction, places: Sequence[memories.Place]) -> list[int]:
+    """The memories at some places, and the passages of their attachments, each once."""
+    found = (memories.with_passages(connection, place.memory) for place in places)
+    return list(dict.fromkeys(memory for group in found for memory in group))
 
 
 def _is_forget(stored: Stored, fields: dict[str, Any]) -> bool:
@@ -273,8 +452,8 @@ def _undo_forget(connection: Transaction, journal: Journal, target: Stored) -> R
     places = [_place(connection, journal, found) for found in fields["targets"]]
     payload = canonical({"targets": fields["targets"], "level": level})
     entry: Entry = journal.append(connection, RecordType.FORGET, payload)
-    for place in places:
-        memories.set_hidden(connection, place.memory, entry.num, hidden=level == "hidden")
+    for memory in _reached(connection, places):
+        memories.set_hidden(connection, memory, entry.num, hidden=level == "hidden")
     return _receipt(*entry, payload)
 
 
