@@ -17,7 +17,7 @@ from haulout.errors import InputError, NotAllowedError, NotFoundError
 from haulout.operations import OWNER, AnyOperation, Principal, app, execute
 
 TYPES = typing.get_args(AnyOperation)
-WITHOUT_OPERATION = {"close", "create", "open", "ephemeral", "restore", "path", "id"}
+WITHOUT_OPERATION = {"close", "create", "open", "ephemeral", "restore", "path", "id", "keep_synced"}
 NOT_CARRIED = {"progress"}
 
 
@@ -86,6 +86,7 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.Rebalance()).generation == 1
     assert do(operations.RemoveVolume(volume=urls[2])).generation == 2
     assert do(operations.GetVolumes(ask=True)).lost == 0
+    assert do(operations.DetachVolumes()).stores == ()
 
 
 def minimal(operation: Any) -> AnyOperation:

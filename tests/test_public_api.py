@@ -140,8 +140,10 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
     "volumes": named(ask=False),
     "add_volumes": [("urls", POSITIONAL, EMPTY), *named(shards=None, progress=None)],
     "remove_volume": [("volume", POSITIONAL, EMPTY), *named(give_up=False, progress=None)],
+    "detach_volumes": [],
+    "keep_synced": named(every=5.0, told=None),
     "rebalance": named(progress=None),
-    "repair": named(deep=False, progress=None),
+    "repair": named(deep=False, adopt=(), progress=None),
     "close": [],
 }
 

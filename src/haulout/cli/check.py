@@ -9,18 +9,22 @@ from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 
 
-@click.command("check", cls=Verb, examples=("haulout check", "haulout check --json"))
+@click.command(
+    "check", cls=Verb, examples=("haulout check", "haulout check --remote", "haulout check --json")
+)
+@click.option("--remote", is_flag=True, help="Read everything back from the stores, too.")
 @click.pass_obj
-def command(session: Session) -> int:
+def command(session: Session, remote: bool) -> int:
     """Verify everything, and finish pending erasures.
 
     Every page, hash, signature and payload is verified, and the search index compared with the
-    log. Exits with 6 when something is wrong.
+    log. With --remote, whatever the stores hold is read back, opened and compared as well. Exits
+    with 6 when something is wrong.
     """
     from haulout.operations import Check
 
     with session.opened() as vault, session.progress("Checking", unit="records") as report:
-        found = session.run(vault, Check(), progress=report)
+        found = session.run(vault, Check(remote=remote), progress=report)
 
     def show() -> None:
         if found.sound:
@@ -40,6 +44,10 @@ def command(session: Session) -> int:
             f"{found.erased:,} erased.",
             dim=True,
         )
+        if remote:
+            parts = screen.counted(found.remote_sections, "part")
+            read = screen.size(found.remote_bytes)
+            screen.say(f"Read back {parts} ({read}) from the stores.", dim=True)
 
     session.answer(found, show)
     return exits.OK if found.sound else exits.DAMAGED

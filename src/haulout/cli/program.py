@@ -29,7 +29,13 @@ SECTIONS: dict[str, dict[str, str]] = {
         "import": "Bring in what other assistants and agents know, or notes.",
         "export": "Write memories to a file, or as text to paste, in the open.",
         "backup": "Write the whole vault to one sealed file.",
-        "restore": "Make a vault from a backup and its 24 words.",
+        "restore": "Make a vault from a backup or its stores, and the 24 words.",
+    },
+    "Beyond this disk": {
+        "volumes": "Folders and buckets that keep the vault's bytes, coded against loss.",
+        "sync": "Send what is new to the vault's stores.",
+        "repair": "Rebuild what is missing or damaged on the volumes.",
+        "locator": "Print where the vault's bytes are, to keep beside the 24 words.",
     },
     "Your agents": {
         "connect": "Give a client the vault: Claude, Cursor, Codex and others.",
@@ -52,6 +58,7 @@ _ENVIRONMENT = (
     ("HAULOUT_PASSPHRASE", "opens a vault whose key has a passphrase"),
     ("HAULOUT_EMBEDDER", "auto, none, a model's folder, or http://...?model=NAME"),
     ("HAULOUT_EMBEDDER_KEY", "API key for such an address"),
+    ("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...", "sign in to buckets: docs/stores.md"),
     ("NO_COLOR", "no colours"),
 )
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from haulout.cli import screen
+from haulout.cli import exits, screen
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 from haulout.errors import InputError
+
+if TYPE_CHECKING:
+    from haulout.vault.restoring import Restored
 
 _WORDS = 24
 _MOST_KIT_BYTES = 64 * 1024
@@ -23,11 +26,12 @@ _MOST_KIT_BYTES = 64 * 1024
     cls=Verb,
     examples=(
         "haulout restore vault.haulout",
+        "haulout restore locator.txt --kit-file words.txt",
         "haulout restore vault.haulout --vault ~/second --kit-file words.txt",
         "pass show haulout | haulout restore vault.haulout --kit-file -",
     ),
 )
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("source", metavar="FILE|LOCATOR")
 @click.option(
     "--kit-file",
     type=click.File("rb"),
@@ -36,28 +40,60 @@ _MOST_KIT_BYTES = 64 * 1024
 )
 @click.option("--passphrase", is_flag=True, help="Protect the new key with a passphrase.")
 @click.pass_obj
-def command(session: Session, file: Path, kit_file: BinaryIO | None, passphrase: bool) -> None:
-    """Make a vault from FILE, a backup, and the 24 words of its recovery kit.
+def command(session: Session, source: str, kit_file: BinaryIO | None, passphrase: bool) -> int:
+    """Make a vault from a backup file, or from its stores, and the 24 words of its kit.
 
-    The vault is made at --vault, where none may stand yet. This machine becomes a device of it.
+    LOCATOR is what `haulout locator` printed, or a file that holds it. The vault is made at
+    --vault, where none may stand yet. This machine becomes a device of it; the one that was lost
+    publishes no more once this one does. Exits with 6 where something did not come back: it is
+    named, and the rest is there.
     """
     from haulout.vault import Vault
 
+    if not source.lstrip().startswith("haulout:") and not Path(source).is_file():
+        message = f"{source[:80]!r} is neither a file nor a locator."
+        raise InputError(message)
     words = _typed() if kit_file is None else _read(kit_file.read(_MOST_KIT_BYTES))
     secret = session.new_passphrase() if passphrase else None
-    with session.warnings_told(), session.progress("Restoring"):
+    with session.warnings_told(), session.progress("Restoring", unit="records") as report:
         vault = Vault.restore(
-            file, session.vault, kit=words, passphrase=secret, embedder=session.embedder()
+            source,
+            session.vault,
+            kit=words,
+            passphrase=secret,
+            embedder=session.embedder(),
+            credentials=session.credentials(),
+            progress=report,
         )
     with vault:
-        stats = vault.stats()
+        stats, found = vault.stats(), vault.restored
         answer = {"path": str(vault.path), "vault": vault.id, "memories": stats.memories}
+    if found is not None:
+        answer |= {"restored": found}
 
     def show() -> None:
         what = screen.counted(stats.memories, "memory")
         screen.say(f"Restored {what} to {screen.place(vault.path)}.")
+        if found is not None:
+            _tell(found)
 
     session.answer(answer, show)
+    return exits.OK if found is None or found.complete else exits.DAMAGED
+
+
+def _tell(found: Restored) -> None:
+    """What came back from stores, and what did not."""
+    total = found.records + found.failed
+    screen.say(
+        f"{found.records:,} restored + {found.failed:,} failed = {total:,} records; "
+        f"{found.chunks:,} + {found.failed_chunks:,} pieces of attachments; "
+        f"{found.vectors:,} vectors taken over.",
+        dim=True,
+    )
+    for failure in found.failures:
+        screen.warn(failure)
+    for ignored in found.ignored:
+        screen.note(f"Not used: {screen.visible(ignored)}")
 
 
 def _read(data: bytes) -> str:

@@ -103,6 +103,15 @@ def place(path: object) -> str:
     return visible(f"~{text[len(home) :]}" if inside else text)
 
 
+def place_of_url(url: str) -> str:
+    """A store's URL as people write it: a folder of this machine as a path."""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    parts = urlsplit(url)
+    return place(url2pathname(parts.path)) if parts.scheme == "file" else visible(url)
+
+
 def size(count: int) -> str:
     """Bytes for a person."""
     amount, unit = float(count), "bytes"

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 
 _TRIES = 3
 _Opened = TypeVar("_Opened")
+_CREDENTIALS = (
+    ("AWS_ACCESS_KEY_ID", "s3.access_key_id"),
+    ("AWS_SECRET_ACCESS_KEY", "s3.secret_access_key"),
+    ("AWS_SESSION_TOKEN", "s3.session_token"),
+    ("AWS_DEFAULT_REGION", "s3.region"),
+    ("AWS_REGION", "s3.region"),
+    ("AWS_ENDPOINT_URL", "s3.endpoint"),
+    ("AWS_ENDPOINT_URL_S3", "s3.endpoint"),
+    ("GOOGLE_SERVICE_ACCOUNT_KEY", "gs.service_account_key"),
+    ("AZURE_STORAGE_KEY", "az.access_key"),
+    ("AZURE_STORAGE_SAS_TOKEN", "az.sas_token"),
+    ("WALRUS_TOKEN", "walrus.token"),
+)
 
 
 @dataclass(slots=True)
@@ -50,7 +63,12 @@ class Session:
         embedder = self.embedder()
         with self.warnings_told():
             vault = self._unlocked(
-                lambda words: Vault.open(self.vault, passphrase=words, embedder=embedder)
+                lambda words: Vault.open(
+                    self.vault,
+                    passphrase=words,
+                    embedder=embedder,
+                    credentials=self.credentials(),
+                )
             )
         with vault:
             yield vault
@@ -76,6 +94,18 @@ class Session:
 
             return open_embedder(setting, None, key=key) or setting
         return setting
+
+    def credentials(self) -> dict[str, str]:
+        """What stores want beside a URL, from the variables that their own tools read."""
+        given = {name: os.environ[one] for one, name in _CREDENTIALS if os.environ.get(one)}
+        if given.get("s3.endpoint", "").startswith("http://"):
+            given["s3.allow_http"] = "true"  # a server of one's own, said so by its address
+        return given
+
+    @staticmethod
+    def place(url: str) -> str:
+        """A place for volumes as it was typed: `~` stands for the home folder."""
+        return str(Path(url).expanduser()) if url.startswith("~") else url
 
     def lacks_model(self) -> bool:
         """Whether recall is by words alone because no model is installed."""

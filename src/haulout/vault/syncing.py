@@ -108,6 +108,16 @@ class Syncing(OpenVault):
         """
         return self._volumes.remove(volume, give_up=give_up, report=progress or silent)
 
+    def detach_volumes(self) -> Synced:
+        """Let the volumes go; what they hold stays there. Returns the stores that are left.
+
+        Raises:
+            NotFoundError: the vault has no volumes.
+        """
+        with self._remote.alone():
+            self._remote.remove("volumes")
+        return self._remote.status()
+
     def rebalance(self, *, progress: Progress | None = None) -> VolumesRebalanced:
         """Spread shards evenly again, or finish a change of the volumes that was cut short.
 
@@ -116,14 +126,22 @@ class Syncing(OpenVault):
         """
         return self._volumes.rebalance(progress or silent)
 
-    def repair(self, *, deep: bool = False, progress: Progress | None = None) -> VolumesRepaired:
+    def repair(
+        self,
+        *,
+        deep: bool = False,
+        adopt: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> VolumesRepaired:
         """Rebuild what is missing or damaged on the volumes, from the others; no key is used.
 
         Args:
             deep: read and verify every object, rather than trust names and sizes.
+            adopt: volumes whose places were emptied or replaced, by ID or URL: they are filled
+                again.
             progress: called with blobs looked at and their number.
 
         Raises:
             NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
         """
-        return self._volumes.repair(deep=deep, report=progress or silent)
+        return self._volumes.repair(deep=deep, adopt=adopt, report=progress or silent)

@@ -27,6 +27,7 @@ from haulout.storage.volumes.layout import (
     DEFAULT_SHARDS,
     Layout,
     Place,
+    Volume,
     decode_layout,
     encode_layout,
     plan,
@@ -136,12 +137,8 @@ class VolumeKeeping:
         with self._remote.alone():
             self._go_on(report)
             old = self.layout()
-            names = {volume, _normal(volume)}
-            found = [one for one in old.volumes if {one.id, one.url} & names]
-            if not found:
-                message = f"This vault has no volume {volume!r}."
-                raise NotFoundError(message, hint="`haulout volumes list` names them.")
-            left = [Place(one.id, one.url) for one in old.volumes if one not in found]
+            leaving = self._named(old, volume)
+            left = [Place(one.id, one.url) for one in old.volumes if one != leaving]
             if not left:
                 message = "The last volume of a set cannot be taken out."
                 raise InputError(message, hint="Let the whole set go: `haulout volumes detach`.")
@@ -231,6 +228,20 @@ class VolumeKeeping:
         old, new = msgspec.json.decode(row[0], type=tuple[str, str])
         return decode_layout(old.encode()), decode_layout(new.encode())
 
+    @staticmethod
+    def _named(layout: Layout, volume: str) -> Volume:
+        """The volume of an ID, a URL or a path.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        names = {volume, _normal(volume)}
+        for one in layout.volumes:
+            if {one.id, one.url} & names:
+                return one
+        message = f"This vault has no volume {volume!r}."
+        raise NotFoundError(message, hint="`haulout volumes list` names them.")
+
     # ------------------------------------------------------------------ telling, mending
 
     def told(self, *, ask: bool) -> VolumesReport:
@@ -245,13 +256,20 @@ class VolumeKeeping:
         with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
             return report_of(layout, status(volumes), pending=self._noted() is not None)
 
-    def repair(self, *, deep: bool, report: Report) -> VolumesRepaired:
+    def repair(self, *, deep: bool, adopt: Sequence[str], report: Report) -> VolumesRepaired:
         """Make every blob of the set whole again; no key is used.
 
         Raises:
-            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
+            NotFoundError: the vault has no volumes, or none of a name in ``adopt``;
+            ConflictError: a place to adopt holds something else; StoreUnavailableError.
         """
         layout = self.layout()
+        emptied = [self._named(layout, one) for one in adopt]
+        for volume in emptied:
+            self._made(volume.url)
+        if emptied:
+            with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+                volumes.adopt(*(volume.id for volume in emptied))
         with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
             return repaired(volumes, deep=deep, report=report)
 
