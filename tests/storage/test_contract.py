@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,17 @@ def test_a_folder_keeps_the_contract(check: Check, tmp_path: Path) -> None:
 def test_memory_keeps_the_contract(check: Check) -> None:
     memory = MemoryBackend()
     check(lambda: memory)
+
+
+def test_memory_has_one_winner_even_where_threads_change_at_every_step() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            memory = MemoryBackend()
+            of_swaps_at_once_exactly_one_wins(lambda at=memory: at)
+    finally:
+        sys.setswitchinterval(before)
 
 
 @checks

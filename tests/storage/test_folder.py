@@ -273,13 +273,17 @@ def test_a_disk_freshly_formatted_may_become_a_store(tmp_path: Path) -> None:
 
 def test_a_store_of_another_version_is_left_alone(store: FolderBackend, tmp_path: Path) -> None:
     (tmp_path / "store" / OWN / "format").write_bytes(b"haulout folder 2\n")
+    before = files(tmp_path)
     for call in (
         lambda: store.put("a", b"1"),
+        lambda: store.swap_head("a", b"1", None),
+        lambda: store.delete("a"),
         lambda: FolderBackend.create(tmp_path / "store"),
         lambda: list(store.list()),
     ):
         with pytest.raises(StorageError, match="another version"):
             call()
+    assert files(tmp_path) == before
 
 
 def test_its_address_is_a_file_url_unless_it_is_given_one(tmp_path: Path) -> None:

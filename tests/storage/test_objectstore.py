@@ -172,6 +172,18 @@ def test_each_status_becomes_an_error_that_says_whether_to_try_again(
     assert told == expected
 
 
+@pytest.mark.parametrize(("status", "words"), [(401, "these credentials"),
+    (402, "these credentials"), (403, "these credentials"), (405, "will not do"),
+    (501, "will not do"), (503, "does not answer")])  # fmt: skip
+def test_an_error_says_whether_it_is_about_credentials(
+    server: Scripted, status: int, words: str
+) -> None:
+    server.answer = lambda _method, _path: (status, {}, b"")
+    for call in calls(bucket(server)).values():
+        with pytest.raises(StorageError, match=f"{words}.*HTTP {status}"):
+            call()
+
+
 @pytest.mark.parametrize("code", ["NoSuchBucket", "ContainerNotFound"])
 def test_a_bucket_that_is_not_there_is_unavailable_not_empty(server: Scripted, code: str) -> None:
     body = f"<Error><Code>{code}</Code></Error>".encode()
@@ -355,6 +367,12 @@ def test_conditions_are_sent_as_each_store_spells_them(server: Scripted) -> None
             [(method, _, headers)] = server.asked
             assert method == "PUT"
             assert {k: headers.get(k) for k in condition} == condition
+
+
+def test_an_object_is_deleted_by_a_request_of_its_own(server: Scripted) -> None:
+    """A batch answers 200 whatever became of each object."""
+    bucket(server).delete("a")
+    assert [(method, path) for method, path, _ in server.asked] == [("DELETE", "/bucket/pre/a")]
 
 
 def test_a_large_object_is_one_request(s3_place: Callable[[], ObjectStoreBackend]) -> None:

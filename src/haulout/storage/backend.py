@@ -39,8 +39,8 @@ class Backend(Protocol):
     """Named bytes in one place. Safe to use from several threads.
 
     Names are lower-case path segments (`checked_name`), so that a file system that folds case
-    tells them apart; no name is the folder of another (`a` beside `a/b`), which a folder refuses
-    with `InputError` and a bucket does not notice. Two kinds live side by side: *objects*, which
+    tells them apart; no name is, or was, the folder of another (`a` beside `a/b`): a folder refuses
+    it with `InputError`, a bucket does not notice. Two kinds live side by side: *objects*, which
     are written once and never changed, and *heads*, which are small and swapped. Which of them a
     name is, the caller knows: heads are only swapped and deleted, objects only put and deleted.
 

@@ -33,7 +33,7 @@ class MemoryBackend:
     def __init__(self, url: str = "memory:") -> None:
         self._url = url
         self._objects: dict[str, Versioned] = {}
-        self._folders: dict[str, int] = {}
+        self._folders: set[str] = set()
         self._versions = 0
         self._lock = threading.Lock()
 
@@ -68,9 +68,7 @@ class MemoryBackend:
         """Remove ``name``. See `Backend.delete`."""
         checked_name(name)
         with self._lock:
-            if self._objects.pop(name, None) is not None:
-                for folder in _folders_of(name):
-                    self._folders[folder] -= 1
+            self._objects.pop(name, None)
 
     def list(self, prefix: str = "") -> Iterator[Object]:
         """Every name that begins with ``prefix``, as it is when this is called."""
@@ -108,12 +106,10 @@ class MemoryBackend:
     def _keep(self, name: str, data: bytes) -> str:
         """Put bytes under a name, as a file system would take it; return their version."""
         folders = _folders_of(name)
-        if self._folders.get(name) or any(folder in self._objects for folder in folders):
+        if name in self._folders or any(folder in self._objects for folder in folders):
             message = f"{name} is the folder of other names, or lies in one of them."
             raise InputError(message)
-        if name not in self._objects:
-            for folder in folders:
-                self._folders[folder] = self._folders.get(folder, 0) + 1
+        self._folders.update(folders)
         self._versions += 1
         self._objects[name] = Versioned(bytes(data), str(self._versions))
         return self._objects[name].version
