@@ -232,3 +232,33 @@ def test_the_kit_of_another_vault_restores_nothing(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError, match="No head of this kit's vault"):
             Vault.restore(vault.locator(), tmp_path / "b", kit=kit.words)
         assert not (tmp_path / "b" / "vault.json").exists()
+
+
+def test_an_old_locator_leads_to_where_the_volumes_moved(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a", count=4)
+    with vault:
+        vault.remember("one")
+        vault.sync()
+        old = vault.locator()
+        first = vault.volumes().volumes[0].id
+        vault.add_volumes([f"memory:moved-{tmp_path.name}"])
+        vault.remove_volume(first)
+        vault.remember("two")
+        vault.sync()
+        with Vault.restore(old, tmp_path / "b", kit=words, embedder="none") as twin:
+            assert twin.restored is not None
+            assert twin.restored.complete
+            assert {memory.text for memory in twin.list().memories} == {"one", "two"}
+            assert twin.volumes() == vault.volumes()
+
+
+def test_a_change_of_the_volumes_alone_is_published(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a", count=4)
+    with vault:
+        vault.remember("one")
+        vault.sync()
+        old = vault.locator()
+        vault.add_volumes([f"memory:more-{tmp_path.name}"])
+        assert vault.sync().stores[0].head == 2
+        with Vault.restore(old, tmp_path / "b", kit=words, embedder="none") as twin:
+            assert twin.volumes() == vault.volumes()

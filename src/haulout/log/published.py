@@ -68,6 +68,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         at: when, microseconds.
         replaces: name and bytes of another device's head that this copy was restored from; the
             first publication puts its own in that place, so that the other device goes on no more.
+        settings: where the store was when the head was made, as the head says it.
     """
 
     number: int = 0
@@ -78,6 +79,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     chunks: tuple[PublishedMap, ...] = ()
     at: int = 0
     replaces: tuple[tuple[str, bytes], ...] = ()
+    settings: str = ""
 
     def named(self) -> Mapping[bytes, int]:
         """The blobs that hold what the head names, and the head where it has no name; bytes each.

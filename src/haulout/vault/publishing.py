@@ -160,7 +160,8 @@ class Publisher:
             )
             standing = unchanged(maps, state.chunks, ended)
             same_maps = len(standing) == len(maps) == len(state.chunks)
-            if same_maps and not again and not planning.changes(wanted):
+            moved = self._store.terms is None and state.settings != self._store.settings()
+            if same_maps and not again and not moved and not planning.changes(wanted):
                 return None, False
             packing = Packing(self._store, self._outbox)
             places = self._seal(connection, sections, wanted, packing)
@@ -246,6 +247,7 @@ class Publisher:
             runs=tuple(named.runs),
             chunks=tuple(named.maps),
             at=clock,
+            settings=self._store.settings(),
         )
         return packs, after
 
@@ -266,6 +268,7 @@ class Publisher:
             runs=tuple(run.run for run in contents.runs),
             chunks=tuple(one.ref for one in contents.maps),
             stores=self._store.settings().encode(),
+            store=self._store.id,
         )
         return heads.seal_head(
             head,

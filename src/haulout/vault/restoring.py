@@ -35,7 +35,7 @@ from haulout.index import vectors
 from haulout.index.lexical import note_analyzer
 from haulout.log import chain, published
 from haulout.log.chunkmap import decode_chunk_map
-from haulout.log.head import Head, Ref, Run, kit_secrets, open_head
+from haulout.log.head import NO_STORE, Head, Ref, Run, kit_secrets, open_head
 from haulout.log.keychain import Keychain
 from haulout.log.published import Published, PublishedMap, PublishedRun
 from haulout.log.record import NO_NAMESPACE, RecordType, id_text
@@ -47,6 +47,8 @@ from haulout.vault.stores import HeadFound, Store
 
 Report = Callable[[int, int | None], None]
 
+_ELSEWHERE = "This head was made for another store."
+_MOST_MOVES = 8
 _READING = (StorageError, CodingError, VaultError)
 
 
@@ -108,6 +110,8 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
             try:
                 secrets = kit_secrets(copy.data, kit.vault_id, kit.recovery)
                 head = _settled(open_head(copy.data, kit.vault_id, secrets), copy.blob)
+                if head.store not in {NO_STORE, store.id}:
+                    raise DamagedError(_ELSEWHERE)
                 usable.append(Found(head, copy, store, secrets))
             except VaultError as error:
                 ignored.append(f"{copy.source}: {error.message}")
@@ -124,6 +128,33 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
         if other.head.number < chosen.head.number and other.head.device == chosen.head.device
     ]
     return chosen, tuple(dict.fromkeys(ignored))
+
+
+def follow(
+    stores: list[Store], kit: RecoveryKit, reopen: Callable[[str, str], Store]
+) -> tuple[Found, tuple[str, ...]]:
+    """The newest head, looked for again where the one that is found says that its store moved.
+
+    A locator may be older than the volumes it names. Only what the owner's device signed is
+    followed: a layout that a volume alone tells of could lead anywhere, with credentials.
+
+    Args:
+        stores: open stores; one that moved is replaced in it. ``kit``: the owner's.
+        reopen: opens a store of a kind from its settings.
+
+    Raises:
+        HauloutError: as `newest_head`.
+    """
+    found, ignored = newest_head(stores, kit)
+    for _ in range(_MOST_MOVES):
+        told = found.head.stores.decode("utf-8", "replace")
+        if found.store.kind != "volumes" or told in {"", found.store.settings()}:
+            break
+        moved = reopen(found.store.kind, told)
+        stores[stores.index(found.store)] = moved
+        found.store.close()
+        found, ignored = newest_head(stores, kit)
+    return found, ignored
 
 
 def _settled(head: Head, own: bytes) -> Head:
@@ -144,15 +175,21 @@ def _settled(head: Head, own: bytes) -> Head:
 
 
 def restore(
-    stores: Sequence[Store],
+    stores: list[Store],
     folder: Path,
     *,
     kit: RecoveryKit,
+    reopen: Callable[[str, str], Store],
     passphrase: str | None,
     world: World,
     report: Report,
 ) -> tuple[Parts, Restored]:
     """Make a vault in ``folder`` from its stores, with this machine as a new device.
+
+    Args:
+        stores, reopen: as for `follow`; ``folder``: where; ``kit``: the owner's.
+        passphrase: protects the new key; ``world``: clock and randomness.
+        report: called with records done and their number.
 
     Raises:
         VaultExistsError: one stands there; NotFoundError: the stores hold no head of it;
@@ -161,7 +198,7 @@ def restore(
     if opening.exists(folder):
         message = f"There is a vault in {folder} already."
         raise VaultExistsError(message)
-    found, ignored = newest_head(stores, kit)
+    found, ignored = follow(stores, kit, reopen)
     make_folder(folder)
     opening.warn_if_synced(folder)
     opening.begin(folder)

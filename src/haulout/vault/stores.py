@@ -74,6 +74,11 @@ class Store(Protocol):
         ...
 
     @property
+    def id(self) -> bytes:
+        """16 bytes that a head made for this store names; zeros where it has no ID."""
+        ...
+
+    @property
     def name(self) -> str:
         """The store, for people."""
         ...

@@ -131,6 +131,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
         with remote.located(locator, given) as stores:
             parts, restored = restoring.restore(
                 stores, folder, kit=words, passphrase=passphrase, world=around,
+                reopen=lambda kind, text: remote.OPENERS[kind](text, given),
                 report=progress or silent,
             )  # fmt: skip
         vault = cls(parts, embedder, credentials)

@@ -45,6 +45,11 @@ class VolumeStore:
         return cls(VolumeSet(layout, backends(layout, credentials)))
 
     @property
+    def id(self) -> bytes:
+        """The ID of the set of volumes."""
+        return bytes.fromhex(self.volumes.layout.set_id)
+
+    @property
     def name(self) -> str:
         """The store, for people."""
         count = len(self.volumes.layout.volumes)

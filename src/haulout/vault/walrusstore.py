@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from haulout.errors import InputError
-from haulout.log.head import Ref
+from haulout.log.head import NO_STORE, Ref
 from haulout.log.lifetimes import MOST_EPOCHS, Terms
 from haulout.redstuff import blob_id, blob_id_bytes, blob_id_text, most_bytes
 from haulout.storage.walrus.config import MAINNET_SHARDS, NetworkConfig, NodeConfig, Timeouts
@@ -161,6 +161,11 @@ class WalrusStore:
         """
         given = read_settings(settings)
         return cls(Network(_config(given, credentials.get(TOKEN))), given)
+
+    @property
+    def id(self) -> bytes:
+        """None: a network has no ID, and a head on it is found by its blob alone."""
+        return NO_STORE
 
     @property
     def name(self) -> str:
