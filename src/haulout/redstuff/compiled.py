@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,15 @@ def _tables() -> tuple[Logs, Logs, compiled_code.Signed]:
     return skews().copy(), bits, powers().copy().view(np.int16)
 
 
+A = TypeVar("A", Bytes, Words)
+
+
+def _own(array: A) -> A:
+    """The array, or a copy that lies in one piece and may be written to, as kernels want it."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.writeable else array.copy()
+
+
 class CompiledEngine:
     """Code and trees, compiled."""
 
@@ -29,7 +39,7 @@ class CompiledEngine:
     def words_of(self, symbols: Bytes) -> Words:
         """As `layout.to_words`."""
         *shape, size = symbols.shape
-        flat = np.require(symbols, requirements=["C", "W"]).reshape(-1, size)
+        flat = _own(symbols).reshape(-1, size)
         words = np.empty((len(flat), size // 2), np.uint16)
         compiled_code.to_words(flat, words)
         return words.reshape(*shape, size // 2)
@@ -37,7 +47,7 @@ class CompiledEngine:
     def symbols_of(self, words: Words) -> Bytes:
         """As `layout.to_bytes`."""
         *shape, count = words.shape
-        flat = np.require(words, requirements=["C", "W"]).reshape(-1, count)
+        flat = _own(words).reshape(-1, count)
         symbols = np.empty((len(flat), 2 * count), np.uint8)
         compiled_code.to_bytes(flat, symbols)
         return symbols.reshape(*shape, 2 * count)
@@ -74,10 +84,20 @@ class CompiledEngine:
         )
         return found
 
+    def square(self, source: Bytes, n_shards: int) -> Bytes:
+        """As `Engine.square`."""
+        p, s, size = source.shape
+        symbols = np.empty((n_shards, n_shards, size), np.uint8)
+        across, down = Code.of(s, n_shards - s), Code.of(p, n_shards - p)
+        compiled_code.square(
+            source, symbols, across.chunk, across.low, down.chunk, down.low, _tables()
+        )
+        return symbols
+
     def leaves(self, symbols: Bytes) -> Bytes:
         """The Merkle leaves of symbols: (…, z) bytes give (…, 32)."""
         *shape, size = symbols.shape
-        flat = np.require(symbols, requirements=["C", "W"]).reshape(-1, size)
+        flat = _own(symbols).reshape(-1, size)
         found = np.empty((len(flat), DIGEST_SIZE // 8), np.uint64)
         compiled_trees.leaves(flat, found)
         return found.view(np.uint8).reshape(*shape, DIGEST_SIZE)

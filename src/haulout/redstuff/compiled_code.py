@@ -272,3 +272,45 @@ def to_bytes(words: NDArray[np.uint16], symbols: NDArray[np.uint8]) -> None:
             for k in range(len(found)):
                 low[k] = found[k] & 255
                 high[k] = found[k] >> 8
+
+
+@kernel(f"void(uint8[:, :, ::1], uint8[:, :, ::1], int64, boolean, int64, boolean, {_TABLES})")
+def square(
+    source: NDArray[np.uint8],
+    symbols: NDArray[np.uint8],
+    chunk: int,
+    low: bool,  # noqa: FBT001 - as above
+    down_chunk: int,
+    down_low: bool,  # noqa: FBT001 - as above
+    tables: tuple[Numbers, Numbers, Signed],
+) -> None:
+    """Fill all symbols, (n, n, z), from the source, (p, s, z): rows first, then columns."""
+    p, s, size = source.shape
+    n = symbols.shape[0]
+    half = size // 2
+    words = np.empty((p * s, half), np.uint16)
+    to_words(source.reshape(p * s, size), words)
+    top = np.empty((p, n, half), np.uint16)
+    across = np.empty((s, p, half), np.uint16)
+    for i in range(p):
+        for j in range(s):
+            across[j, i] = words[i * s + j]
+            top[i, j] = words[i * s + j]
+    right = np.empty((n - s, p * half), np.uint16)
+    recoveries(
+        across.reshape(s, p * half).view(np.int16), right.view(np.int16), s, chunk, low, tables
+    )
+    for j in range(n - s):
+        for i in range(p):
+            top[i, s + j] = right[j, i * half : (i + 1) * half]
+    below = np.empty((n - p, n * half), np.uint16)
+    recoveries(
+        top.reshape(p, n * half).view(np.int16),
+        below.view(np.int16),
+        p,
+        down_chunk,
+        down_low,
+        tables,
+    )
+    to_bytes(top.reshape(p * n, half), symbols[:p].reshape(p * n, size))
+    to_bytes(below.reshape((n - p) * n, half), symbols[p:].reshape((n - p) * n, size))

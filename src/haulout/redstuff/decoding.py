@@ -15,7 +15,7 @@ import numpy as np
 
 from haulout.errors import InconsistentBlobError, TooFewSliversError
 from haulout.redstuff import acceleration, merkle
-from haulout.redstuff.encoding import Expansion
+from haulout.redstuff.encoding import metadata_of
 from haulout.redstuff.layout import Bytes
 from haulout.redstuff.matrix import Matrix
 from haulout.redstuff.metadata import Metadata
@@ -52,7 +52,7 @@ def decode(metadata: Metadata, slivers: Iterable[Sliver], *, check: Check = "def
     axis, chosen = _enough(metadata, slivers)
     blob = _from_rows(metadata, chosen) if axis == "primary" else _from_columns(metadata, chosen)
     if check == "strict":
-        if Expansion(blob, metadata.n_shards).metadata() != metadata:
+        if metadata_of(blob, metadata.n_shards) != metadata:
             raise _inconsistent(metadata)
     elif check == "default":
         given = chosen.keys() if axis == "primary" else ()

@@ -11,11 +11,13 @@ from typing import Protocol
 
 from haulout.redstuff.field import Logs, Words
 from haulout.redstuff.layout import Bytes
+from haulout.redstuff.merkle import path_length
+from haulout.redstuff.parameters import DIGEST_SIZE
 from haulout.redstuff.reedsolomon import Code
 
 
 class Engine(Protocol):
-    """Arithmetic on many symbols at once. Arrays are contiguous."""
+    """Arithmetic on many symbols at once. Arrays are contiguous where nothing else is said."""
 
     @property
     def name(self) -> str:
@@ -40,6 +42,10 @@ class Engine(Protocol):
         """As `reedsolomon.restored`."""
         ...
 
+    def square(self, source: Bytes, n_shards: int) -> Bytes:
+        """All symbols over ``n_shards`` shards, (n, n, z), of the source, (p, s, z)."""
+        ...
+
     def leaves(self, symbols: Bytes) -> Bytes:
         """The Merkle leaves of symbols: (…, z) bytes give (…, 32)."""
         ...
@@ -48,8 +54,20 @@ class Engine(Protocol):
         """The nodes of trees some levels further up.
 
         Args:
-            nodes: (trees, nodes of one level, 32).
+            nodes: (trees, nodes of one level, 32); the first two axes may lie in any order.
             up: how many levels. An odd level gets its zero sibling, one of a single node too,
                 as it is then the end of a level that is longer than what stands here.
         """
         ...
+
+
+def root(engine: Engine, symbols: Bytes) -> bytes:
+    """The Merkle root over symbols, (1 or more, z) bytes."""
+    up = path_length(len(symbols))
+    return engine.folded(engine.leaves(symbols)[None], up)[0, 0].tobytes()
+
+
+def digests(nodes: Bytes) -> list[bytes]:
+    """Nodes, (count, 32), as so many bytes objects."""
+    joined = nodes.tobytes()
+    return [joined[at : at + DIGEST_SIZE] for at in range(0, len(joined), DIGEST_SIZE)]

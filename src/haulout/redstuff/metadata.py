@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+
 from haulout.errors import InputError, WrongBytesError
-from haulout.redstuff import bcs, merkle
+from haulout.redstuff import acceleration, bcs, merkle
+from haulout.redstuff.engine import root
 from haulout.redstuff.parameters import (
     DIGEST_SIZE,
     MOST_SHARDS,
@@ -88,8 +91,9 @@ class Metadata:
     @cached_property
     def root_hash(self) -> bytes:
         """The root over all pairs of hashes, 32 bytes."""
-        joined = b"".join(part for pair in self.hashes for part in pair)
-        return merkle.root(merkle.leaves(joined, 2 * DIGEST_SIZE))
+        joined = b"".join(digest for pair in self.hashes for digest in pair)
+        pairs = np.frombuffer(joined, np.uint8).reshape(self.n_shards, 2 * DIGEST_SIZE)
+        return root(acceleration.engine(2 * self.n_shards, 0), pairs)
 
     @cached_property
     def blob_id(self) -> bytes:

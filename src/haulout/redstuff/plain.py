@@ -49,6 +49,22 @@ class PlainEngine:
         """As `reedsolomon.restored`."""
         return reedsolomon.restored(code, known, words, missing, locator)
 
+    def square(self, source: Bytes, n_shards: int) -> Bytes:
+        """As `Engine.square`."""
+        p, s, size = source.shape
+        words = layout.to_words(source)
+        across = np.ascontiguousarray(words.swapaxes(0, 1)).reshape(s, -1)
+        code = Code.of(s, n_shards - s)
+        right = reedsolomon.recoveries(code, across, s).reshape(n_shards - s, p, -1)
+        top = np.concatenate([words, right.swapaxes(0, 1)], axis=1)
+        code = Code.of(p, n_shards - p)
+        below = reedsolomon.recoveries(code, top.reshape(p, -1), p)
+        symbols = np.empty((n_shards, n_shards, size), np.uint8)
+        symbols[:p, :s] = source
+        symbols[:p, s:] = layout.to_bytes(top[:, s:])
+        symbols[p:] = layout.to_bytes(below.reshape(n_shards - p, n_shards, -1))
+        return symbols
+
     def leaves(self, symbols: Bytes) -> Bytes:
         """The Merkle leaves of symbols: (…, z) bytes give (…, 32)."""
         *shape, size = symbols.shape

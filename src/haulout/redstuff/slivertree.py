@@ -12,6 +12,7 @@ import numpy as np
 
 from haulout.errors import InputError, WrongBytesError
 from haulout.redstuff import acceleration, merkle
+from haulout.redstuff.engine import Engine, root
 from haulout.redstuff.layout import Bytes
 from haulout.redstuff.metadata import Metadata
 from haulout.redstuff.parameters import parameters
@@ -28,9 +29,14 @@ def all_symbols(sliver: Sliver, n_shards: int) -> Bytes:
     count = parameters(n_shards).sliver_symbols(sliver.axis)
     checked_form(sliver, count, n_shards)
     own = np.frombuffer(sliver.data, np.uint8).reshape(count, sliver.symbol_size)
-    engine = acceleration.engine(2 * n_shards, n_shards * sliver.symbol_size)
-    added = engine.recoveries(Code.of(count, n_shards - count), engine.words_of(own), count)
+    engine = _engine(sliver, n_shards)
+    words = engine.words_of(own)
+    added = engine.recoveries(Code.of(count, n_shards - count), words, count)
     return np.concatenate([own, engine.symbols_of(added)])
+
+
+def _engine(sliver: Sliver, n_shards: int) -> Engine:
+    return acceleration.engine(2 * n_shards, n_shards * sliver.symbol_size)
 
 
 def leaf_nodes(symbols: Bytes) -> bytes:
@@ -44,9 +50,7 @@ def sliver_root(sliver: Sliver, n_shards: int) -> bytes:
     Raises:
         InputError: no blob over so many shards has such a sliver.
     """
-    nodes = acceleration.engine(0, 0).leaves(all_symbols(sliver, n_shards))[None]
-    depth = merkle.path_length(n_shards)
-    return acceleration.engine(0, 0).folded(nodes, depth)[0, 0].tobytes()
+    return root(_engine(sliver, n_shards), all_symbols(sliver, n_shards))
 
 
 def verify_sliver(metadata: Metadata, sliver: Sliver) -> None:
@@ -62,8 +66,8 @@ def verify_sliver(metadata: Metadata, sliver: Sliver) -> None:
             f"{metadata.symbol_size}."
         )
     try:
-        root = sliver_root(sliver, metadata.n_shards)
+        found = sliver_root(sliver, metadata.n_shards)
     except InputError as error:
         raise WrongBytesError(f"{what} is no sliver of that blob: {error.message}") from error
-    if root != metadata.sliver_hash(sliver.axis, sliver.index):
+    if found != metadata.sliver_hash(sliver.axis, sliver.index):
         raise WrongBytesError(f"{what} does not have the hash that the blob's metadata promise.")
