@@ -145,8 +145,8 @@ def _record(
         TypeError, ValueError, IndexError: the row has no such form; DamagedError: the header.
     """
     number, record_id, clock, kind, space, epoch, operation, signature, payload = row[:9]
-    if len(row) != 9 + (payload is None) or not isinstance(payload, bytes | None):
-        raise ValueError(len(row))
+    if not isinstance(payload, bytes | None):
+        raise TypeError(number)
     if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_BYTES:
         raise ValueError(number)
     begin = ends[cast("int", number)]
