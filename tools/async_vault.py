@@ -1,7 +1,7 @@
 """Makes `AsyncVault` from `Vault`, so that the two cannot differ.
 
-    python tools/async_vault.py           writes src/haulout/vault/asynchronous.py
-    python tools/async_vault.py --check   exits 1 where that file is not what it would write
+    python tools/async_vault.py           writes asynchronous.py and awaiting.py in haulout/vault
+    python tools/async_vault.py --check   exits 1 where they are not what it would write
 
 Every public method of `Vault` becomes an awaited one with the same arguments, types and words,
 which runs the method on a thread (haulout/vault/threads.py). Nothing is written twice: to change
@@ -20,7 +20,9 @@ from pathlib import Path
 VAULT = Path(__file__).resolve().parent.parent / "src" / "haulout" / "vault"
 MODULES = "vault", "openvault", "remembering", "recalling", "attaching", "keeping", "syncing"
 SOURCES = tuple(VAULT / f"{name}.py" for name in MODULES)
-TARGET = VAULT / "asynchronous.py"
+TARGET, BASE = VAULT / "asynchronous.py", VAULT / "awaiting.py"
+IN_TARGET = {"vault", "openvault", "remembering", "recalling"}
+"""Whose verbs stand in asynchronous.py; those of others are in its base: neither gets too long."""
 WIDTH = 100
 
 HEAD = '''"""`AsyncVault`: `Vault` with every verb awaited, for programs with an event loop.
@@ -35,7 +37,7 @@ from __future__ import annotations
 {imports}
 
 
-class AsyncVault:
+class AsyncVault(Awaiting):
     """An open vault, as its owner, for asyncio: the verbs of `Vault`, awaited.
 
     ``async with AsyncVault.open() as vault:`` opens and closes it; ``await AsyncVault.open()``
@@ -83,6 +85,29 @@ class AsyncVault:
     def __repr__(self) -> str:
         return repr(self._vault).replace("Vault", "AsyncVault", 1)
 '''
+BASE_HEAD = '''"""The verbs of `AsyncVault` beside remembering and recalling, awaited.
+
+Made from the modules of `Vault` by tools/async_vault.py: change those, then run the program.
+"""
+
+# ruff: noqa: A002 - the words callers know
+
+from __future__ import annotations
+
+{imports}
+
+
+class Awaiting:
+    """Verbs of a vault, each run on one of its threads: a part of `AsyncVault`."""
+
+    _vault: Vault
+    _threads: Threads
+'''
+BASE_NEEDED = (
+    ("haulout.vault.threads", "Threads"),
+    ("haulout.vault.threads", "on_loop"),
+    ("haulout.vault.vault", "Vault"),
+)
 NEEDED = (
     ("collections.abc", "Callable"),
     ("types", "TracebackType"),
@@ -91,6 +116,7 @@ NEEDED = (
     ("haulout.vault.threads", "Threads"),
     ("haulout.vault.threads", "made"),
     ("haulout.vault.threads", "on_loop"),
+    ("haulout.vault.awaiting", "Awaiting"),
     ("haulout.vault.vault", "Vault"),
 )
 """What the head uses, beside what the signatures name."""
@@ -287,34 +313,55 @@ class Verb:
         return f"    @classmethod\n{head}\n{self.docstring}\n{body}"
 
 
-def made(sources: Sequence[str]) -> str:
-    """The text of asynchronous.py for the texts of the modules that make up `Vault`."""
-    verbs: list[Verb] = []
+def verbs_of(source: str, imports: Imports) -> Iterator[Verb]:
+    """The verbs of one module, their imports taken over."""
+    module = ast.parse(source)
+    lines, found = source.encode().split(b"\n"), imported(module)
+    for node in public_methods(module):
+        if node.name != "close":
+            verb = Verb(lines, node)
+            for name in verb.names():
+                imports.take(name, found)
+            yield verb
+
+
+def written(
+    head: str, sources: Sequence[str], needed: Sequence[tuple[str, str]], **words: str
+) -> str:
+    """A module: its head, and the verbs of some modules awaited."""
     imports = Imports()
-    for source in sources:
-        module = ast.parse(source)
-        lines, found = source.encode().split(b"\n"), imported(module)
-        for node in public_methods(module):
-            if node.name != "close":
-                verbs.append(verb := Verb(lines, node))
-                for name in verb.names():
-                    imports.take(name, found)
-    for home, name in NEEDED:
+    verbs = [verb for source in sources for verb in verbs_of(source, imports)]
+    text = "\n".join(verb.text() for verb in verbs)
+    for home, name in needed:
+        if name == "on_loop" and "on_loop(" not in text:
+            continue
         imports.named.setdefault(home, set()).add(name)
+    whole = head.format(imports=imports.text(), **words)
+    return f"{whole}\n{text}".rstrip("\n") + "\n"
+
+
+def made(sources: Sequence[str]) -> dict[Path, str]:
+    """The texts of the two modules, for the texts of the modules that make up `Vault`."""
     threads = re.search(
         r"^CALLS_AT_ONCE = (\d+)$", (VAULT / "threads.py").read_text("utf-8"), re.MULTILINE
     )
     assert threads, "threads.py says not how many there are"
-    head = HEAD.format(imports=imports.text(), threads=threads[1])
-    return "\n".join([head, *(verb.text() for verb in verbs)]).rstrip("\n") + "\n"
+    pairs = list(zip(SOURCES, sources, strict=True))
+    first = [text for path, text in pairs if path.stem in IN_TARGET]
+    others = [text for path, text in pairs if path.stem not in IN_TARGET]
+    return {
+        TARGET: written(HEAD, first, NEEDED, threads=threads[1]),
+        BASE: written(BASE_HEAD, others, BASE_NEEDED),
+    }
 
 
 def main() -> int:
-    """Write the file, or compare it."""
-    text = made([source.read_text("utf-8") for source in SOURCES])
+    """Write the files, or compare them."""
+    texts = made([source.read_text("utf-8") for source in SOURCES])
     if sys.argv[1:] == ["--check"]:
-        return TARGET.read_text("utf-8") != text
-    TARGET.write_text(text, "utf-8")
+        return any(path.read_text("utf-8") != text for path, text in texts.items())
+    for path, text in texts.items():
+        path.write_text(text, "utf-8")
     return 0
 
 

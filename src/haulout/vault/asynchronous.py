@@ -12,33 +12,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
 from haulout.crypto.kit import RecoveryKit
-from haulout.errors import HauloutError
 from haulout.index.context import Context
 from haulout.index.search import Recalled
 from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
+from haulout.vault.awaiting import Awaiting
 from haulout.vault.opening import World
 from haulout.vault.sources import Source
 from haulout.vault.threads import Opening, Threads, made, on_loop
-from haulout.vault.values import (
-    BackedUp,
-    CheckReport,
-    Event,
-    Exported,
-    Level,
-    Page,
-    Receipt,
-    Stats,
-    Synced,
-    VolumesRebalanced,
-    VolumesRepaired,
-    VolumesReport,
-)
+from haulout.vault.values import Event, Level, Page, Receipt, Stats
 from haulout.vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -47,7 +34,7 @@ if TYPE_CHECKING:
     from haulout.index.embed import Embedder
 
 
-class AsyncVault:
+class AsyncVault(Awaiting):
     """An open vault, as its owner, for asyncio: the verbs of `Vault`, awaited.
 
     ``async with AsyncVault.open() as vault:`` opens and closes it; ``await AsyncVault.open()``
@@ -474,210 +461,3 @@ class AsyncVault:
     async def stats(self) -> Stats:
         """The vault in figures."""
         return await self._threads.run(self._vault.stats)
-
-    async def attachment(self, id: str) -> BinaryIO:
-        """The bytes of a memory's attachment, as a stream that can be read and sought in.
-
-        It reads what the newest version has, chunk by chunk, and never holds more than a few
-        megabytes; what is appended later needs another stream. Close it when done.
-
-        Raises:
-            NotFoundError, ErasedError: there is no such memory (any more). InputError: it has no
-            attachment. Reading raises BlobMissingError, DamagedError: bytes are not here, or
-            not what was written; the message says what to do.
-        """
-        return await self._threads.run(self._vault.attachment, id)
-
-    async def append(
-        self,
-        id: str,
-        data: Source,
-        *,
-        op_id: str | None = None,
-        every: float = 5.0,
-        progress: Progress | None = None,
-    ) -> Memory:
-        """Add bytes to the end of a memory's attachment, as a new version of the memory.
-
-        Args:
-            id: a memory with an attachment, which may be empty (``attach=b""``).
-            data: a path, bytes, or a binary stream. One that cannot be sought in, such as a
-                pipe, is followed to its end: what has come is kept, and readable, every so
-                many seconds, or sooner when there is much.
-            op_id: as for `remember`; a stream that broke off goes on where it stopped.
-            every: seconds, more than 0.
-            progress: called with bytes done and their number, where it is known.
-
-        Returns:
-            the memory in its newest version.
-
-        Raises:
-            NotFoundError, ErasedError: there is no such memory (any more). InputError,
-            LimitError: it has no attachment, or would have more than 2^40 bytes.
-            OperationReusedError: the ID was used for something else. StorageError: not kept.
-        """
-        return await self._threads.run(
-            self._vault.append, id, data, op_id=op_id, every=every, progress=on_loop(progress)
-        )
-
-    async def export(self, file: str | os.PathLike[str]) -> Exported:
-        """Write every memory with its history to JSON Lines, in one canonical order.
-
-        The digest depends on the memories alone: two copies of a vault give the same.
-        """
-        return await self._threads.run(self._vault.export, file)
-
-    async def backup(self, file: str | os.PathLike[str]) -> BackedUp:
-        """Write the whole vault to one sealed file, which the recovery kit opens anywhere.
-
-        Other processes may write meanwhile; the file is of one moment.
-        """
-        return await self._threads.run(self._vault.backup, file)
-
-    async def check(self, *, remote: bool = False, progress: Progress | None = None) -> CheckReport:
-        """Verify every hash, signature, payload and view, and finish pending erasures.
-
-        Args:
-            remote: read back everything from the stores, too, and verify it.
-            progress: called with records, then parts in stores, that are done, and their number.
-        """
-        return await self._threads.run(self._vault.check, remote=remote, progress=on_loop(progress))
-
-    async def rebuild(self, *, vectors: bool = False, progress: Progress | None = None) -> int:
-        """Throw the index away and make it again from the log; answers stay the same.
-
-        Args:
-            vectors: throw computed vectors away too; they are then embedded again.
-            progress: called with records done and their number.
-
-        Returns:
-            how many versions were indexed.
-        """
-        return await self._threads.run(
-            self._vault.rebuild, vectors=vectors, progress=on_loop(progress)
-        )
-
-    async def catch_up(self, *, progress: Progress | None = None) -> int:
-        """Embed every memory that waits for its vector; return how many there were."""
-        return await self._threads.run(self._vault.catch_up, progress=on_loop(progress))
-
-    async def sync(self, *, progress: Progress | None = None) -> Synced:
-        """Publish everything that is not in the stores yet, and say what each holds.
-
-        What was begun before a crash goes on where it stood; nothing is sent or paid twice.
-
-        Args:
-            progress: called with bytes sent and their number, publication by publication.
-
-        Raises:
-            StorageError: no store could take it, with the first store's reason.
-            ConflictError: another copy of this vault publishes as this device.
-        """
-        return await self._threads.run(self._vault.sync, progress=on_loop(progress))
-
-    async def keep_synced(
-        self, *, every: float = 5.0, told: Callable[[Synced | HauloutError], None] | None = None
-    ) -> None:
-        """Publish in the background whatever is new, until the vault is closed.
-
-        Any long-running process may do so; one at a time publishes, whichever it is.
-
-        Args:
-            every: seconds between two looks for new records.
-            told: called, on another thread, with what each publication did, and with each failure
-                that differs from the one before; a store that fails is tried again by itself.
-        """
-        return await self._threads.run(self._vault.keep_synced, every=every, told=told)
-
-    async def stores(self) -> Synced:
-        """What each store holds, as far as this disk knows; nothing is asked of them."""
-        return await self._threads.run(self._vault.stores)
-
-    async def locator(self) -> str:
-        """Where the vault's bytes are: a text to keep with the recovery kit. It holds no secret.
-
-        Raises:
-            NotFoundError: the vault has no stores.
-        """
-        return await self._threads.run(self._vault.locator)
-
-    async def volumes(self, *, ask: bool = False) -> VolumesReport:
-        """The volumes, what they survive and what they cost.
-
-        Args:
-            ask: ask each volume what it holds, too.
-
-        Raises:
-            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
-        """
-        return await self._threads.run(self._vault.volumes, ask=ask)
-
-    async def add_volumes(
-        self, urls: Sequence[str], *, shards: int | None = None, progress: Progress | None = None
-    ) -> VolumesReport:
-        """Make folders and buckets volumes of this vault: its bytes are spread on all of them.
-
-        Args:
-            urls: paths, or URLs of file, s3, gs or az.
-            shards: of every blob, 4 to 1,000 and 10 where none is given; for the first volumes.
-            progress: called with blobs carried over and their number, where others are there.
-
-        Raises:
-            InputError: a URL is no place, or a volume already. ConflictError: a place holds
-            something else. StorageError: one does not answer; what stood before stands.
-        """
-        return await self._threads.run(
-            self._vault.add_volumes, urls, shards=shards, progress=on_loop(progress)
-        )
-
-    async def remove_volume(
-        self, volume: str, *, give_up: bool = False, progress: Progress | None = None
-    ) -> VolumesRebalanced:
-        """Take a volume out; its shards go to the others first, rebuilt where it is gone.
-
-        Args:
-            volume: its ID or URL.
-            give_up: go on although it does not answer and may hold the last of a blob.
-            progress: as for `add_volumes`.
-
-        Raises:
-            NotFoundError: there is none such; InputError: it is the last one.
-            StoreUnavailableError: a blob cannot be made whole without it; it stays.
-        """
-        return await self._threads.run(
-            self._vault.remove_volume, volume, give_up=give_up, progress=on_loop(progress)
-        )
-
-    async def detach_volumes(self) -> Synced:
-        """Let the volumes go; what they hold stays there. Returns the stores that are left.
-
-        Raises:
-            NotFoundError: the vault has no volumes.
-        """
-        return await self._threads.run(self._vault.detach_volumes)
-
-    async def rebalance(self, *, progress: Progress | None = None) -> VolumesRebalanced:
-        """Spread shards evenly again, or finish a change of the volumes that was cut short.
-
-        Raises:
-            NotFoundError: the vault has no volumes; StorageError: as for `add_volumes`.
-        """
-        return await self._threads.run(self._vault.rebalance, progress=on_loop(progress))
-
-    async def repair(
-        self, *, deep: bool = False, adopt: Sequence[str] = (), progress: Progress | None = None
-    ) -> VolumesRepaired:
-        """Rebuild what is missing or damaged on the volumes, from the others; no key is used.
-
-        Args:
-            deep: read and verify every object, rather than trust names and sizes.
-            adopt: volumes whose places were emptied or replaced, by ID or URL: they are filled
-                again.
-            progress: called with blobs looked at and their number.
-
-        Raises:
-            NotFoundError: the vault has no volumes; StoreUnavailableError: none answers.
-        """
-        return await self._threads.run(
-            self._vault.repair, deep=deep, adopt=adopt, progress=on_loop(progress)
-        )
