@@ -10,7 +10,7 @@ import pytest
 from storage.volumes.parts import PATIENCE_S, layout_of
 
 from haulout.errors import ConflictError, InputError, LimitError, StoreUnavailableError
-from haulout.storage.volumes.heads import HeadCopy
+from haulout.storage.volumes.heads import HeadCopy, promise
 from haulout.storage.volumes.headstate import (
     MOST_HEAD_BYTES,
     NO_BALLOT,
@@ -308,6 +308,31 @@ def test_of_two_publishers_exactly_one_wins_each_number(rig_of):
         if turn in won:
             assert standing == b"%d:%s" % (turn, won[turn][0].encode())
     assert len(won) >= 10, (won, problems)
+
+
+def test_who_promised_a_ballot_keeps_it_against_every_lower_one(rig_of):
+    rig = rig_of(3)
+    members = rig.open().members
+    ballots = [Ballot(1, 5, b"publish1"), Ballot(1, 5, b"publish2"), Ballot(2, 1, bytes(8))]
+    assert ballots == sorted(ballots)
+    for number, ballot in enumerate(ballots):
+        assert all(vote.granted for vote in promise(members, "memory", ballot).values())
+        assert all(vote.granted for vote in promise(members, "memory", ballot).values())
+        for lower in ballots[:number]:
+            votes = promise(members, "memory", lower)
+            assert [vote.granted for vote in votes.values()] == [False] * 3
+            assert {vote.state.promised for vote in votes.values()} == {ballot}
+
+
+def test_of_two_heads_that_many_keep_the_one_of_the_higher_ballot_stands(rig_of):
+    rig = rig_of(10)
+    low, high = Ballot(1, 1, b"publish1"), Ballot(1, 2, b"publish2")
+    for number, volume in enumerate(rig.stores):
+        ballot, data = (high, b"new") if number % 2 else (low, b"old")
+        write_state(rig, volume, "memory", HeadState(ballot, ballot, data))
+    with pytest.raises(ConflictError):
+        rig.open().publish_head("memory", b"next", b"old")
+    assert rig.open().publish_head("memory", b"next", b"new")
 
 
 def test_a_newer_layout_fences_off_those_who_know_the_old_one(rig_of):

@@ -178,3 +178,10 @@ def test_no_loss_that_leaves_blobs_readable_takes_every_copy_of_an_acknowledged_
             for lost in sets:
                 if n_shards - sum(weights[v] for v in lost) >= parameters(n_shards).primary:
                     assert quorum - lost
+
+
+def test_one_heavy_volume_is_no_quorum_for_heads_by_itself():
+    lopsided = Layout(1, SET_ID, 1, 10, (
+        Volume("a", "s3://a", tuple(range(8))), Volume("b", "s3://b", (8, 9))))  # fmt: skip
+    assert not head_quorum(lopsided, {"a"})
+    assert head_quorum(lopsided, {"a", "b"})

@@ -27,6 +27,7 @@ from haulout.errors import (
 )
 from haulout.redstuff import encode, shard_of_pair
 from haulout.storage.folder import FolderBackend
+from haulout.storage.volumes import writing
 from haulout.storage.volumes.explanation import explain
 from haulout.storage.volumes.layout import Place, plan
 from haulout.storage.volumes.marker import Marker, encode_marker
@@ -157,17 +158,22 @@ def test_a_slow_volume_does_not_keep_a_put_and_is_not_counted(rig_of):
     assert rig.clock.now() == pytest.approx(1.0, abs=1.01)
 
 
-def test_a_delete_waits_for_writes_that_are_still_under_way(rig_of):
+def test_a_delete_waits_for_writes_that_are_still_under_way(rig_of, monkeypatch):
     rig = rig_of(10)
     volumes = rig.open()
     rig.inject("v2", "slow", methods={"put"})
     volumes.put(DATA)
-    done = []
-    thread = threading.Thread(target=lambda: done.append(volumes.delete(BLOB)))
-    thread.start()
-    rig.clock.release()
-    thread.join(PATIENCE_S)
-    assert done[0].unreached == ()
+    really_wait, waited = writing.wait, []
+
+    def wait(running):  # the slow write goes on once it is waited for
+        waited.extend(running)
+        rig.clock.release()
+        return really_wait(running)
+
+    monkeypatch.setattr(writing, "wait", wait)
+    assert volumes.delete(BLOB).unreached == ()
+    assert len(waited) == 1
+    assert waited[0].done()
     assert rig.objects() == {}
 
 
@@ -482,6 +488,8 @@ def test_a_closed_set_leaves_no_thread_behind():
     rig = Rig(layout_of(3))
     with rig.open() as volumes:
         volumes.put(DATA)
+    with pytest.raises(InputError, match="closed"):
+        volumes.get(BLOB)
     rig.close()
     for thread in threading.enumerate():
         if thread.name.startswith("volume-") and thread.name not in before:

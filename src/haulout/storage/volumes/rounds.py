@@ -17,7 +17,7 @@ from threading import Condition, Lock
 from types import TracebackType
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from haulout.errors import HauloutError
+from haulout.errors import HauloutError, InputError
 from haulout.storage.backend import Backend
 from haulout.storage.volumes.clock import Clock
 
@@ -79,13 +79,20 @@ class Lines:
     def __init__(self, backends: Mapping[str, Backend], workers: int, clock: Clock) -> None:
         self.clock = clock
         self.pace = Pace(clock)
+        self._closed = False
         self._backends = dict(backends)
         self._pools = {
             name: ThreadPoolExecutor(workers, f"volume-{name}") for name in self._backends
         }
 
     def submit(self, volume: str, call: Callable[[Backend], T]) -> Future[T]:
-        """Have one of the volume's threads make a call."""
+        """Have one of the volume's threads make a call.
+
+        Raises:
+            InputError: the set was closed.
+        """
+        if self._closed:
+            raise InputError("This set of volumes was closed.", hint="Open it again.")
         return self._pools[volume].submit(self._timed, volume, call)
 
     def _timed(self, volume: str, call: Callable[[Backend], T]) -> T:
@@ -96,6 +103,7 @@ class Lines:
 
     def close(self) -> None:
         """Cancel what has not begun, and give the threads back as their calls end."""
+        self._closed = True
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 

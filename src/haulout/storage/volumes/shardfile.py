@@ -203,8 +203,6 @@ def decode_object(
         WrongBytesError: it is not the object of that shard of that blob.
     """
     metadata = decode_prefix(data, blob_id, n_shards, shard)
-    if len(data) != object_size(metadata.size, n_shards):
-        raise WrongBytesError(f"The object has {len(data):,} bytes, which is not its size.")
     first = sliver_extent("primary", metadata.size, n_shards)
     middle = first.start + first.length
     primary = decode_sliver(data[first.start : middle], "primary", shard, metadata)
