@@ -49,6 +49,9 @@ class Scripted(ThreadingHTTPServer):
         self.answer: Callable[[str, str], Answer | None] = lambda _method, _path: (404, {}, b"")
         self.hold: threading.Event | None = None
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that gave up waiting is part of the test."""
+
 
 class Handler(BaseHTTPRequestHandler):
     server: Scripted

@@ -192,7 +192,7 @@ def test_a_slow_call_waits_for_the_test_and_is_then_done() -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["crash-before", "crash-after"])
 def test_a_crash_ends_all_calls_until_the_restart(method: Method, kind: Kind) -> None:
-    store, done = faulty(Fault(kind)), faulty()
+    store, done = faulty(Fault(kind, times=1)), faulty()
     before = state(store)
     with pytest.raises(SimulatedCrash):
         ACTS[method](store)

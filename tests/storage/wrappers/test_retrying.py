@@ -178,6 +178,26 @@ def test_another_writers_head_after_a_lost_answer_is_a_conflict_and_stays() -> N
     assert head.data == b"theirs"
 
 
+def test_a_conflict_after_an_unknown_outcome_may_be_with_another_writer() -> None:
+    class BetweenLookAndSwap(AroundBackend):
+        """Ours is lost unseen; the other's gets in after the head was looked up."""
+
+        swaps = 0
+
+        def swap_head(self, name: str, data: bytes, version: str | None) -> str:
+            self.swaps += 1
+            if self.swaps == 1:
+                raise StoreUnavailableError("no answer")
+            if self.swaps == 2:
+                self.inner.swap_head(name, b"theirs", version)
+            return super().swap_head(name, data, version)
+
+    memory = MemoryBackend()
+    with pytest.raises(ConflictError):
+        retrying(BetweenLookAndSwap(memory)).swap_head("h", b"ours", None)
+    assert memory.read_head("h") == (b"theirs", "1")
+
+
 class ComesLate(AroundBackend):
     """The first swap is not answered and gets through when the head has been read once more."""
 
