@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
@@ -450,3 +452,32 @@ def test_every_error_of_a_put_is_one_of_ours(net, network):
     with pytest.raises(HauloutError):
         network.put(DATA)
     assert net.publishers[0].faults.asked == 0, "what cannot be looked up is not paid"
+
+
+def test_a_node_that_makes_up_registrations_hides_no_payment(net, network, diary, clock):
+    counts = {"count_deletable_total": 3, "count_deletable_certified": 0}
+    net.nodes[0].faults.status = {"deletable": {"deletableCounts": counts}}
+    net.publishers[0].faults.dies_after_paying = True
+    with pytest.raises(StoreUnavailableError):
+        network.put(DATA, write_down=diary)
+    assert diary.last.registered == 0
+    for station in net.stations:
+        station.faults.clear()
+    clock.seconds += 10_000
+    placed = network.put(DATA, attempt=diary.last, write_down=diary)
+    assert (placed.publisher, placed.cost) == (net.urls.publishers[0], 0)
+    assert paid(net) == 1
+
+
+def test_threads_that_place_the_same_blob_pay_once(net, network):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(network.put(DATA, epochs=3))) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(placed.already for placed in found) == [False] + [True] * 5
+    assert paid(net) == 1
+    assert network._placing == {}

@@ -8,8 +8,10 @@ faults of a result. What cannot be known over HTTP is said to be unknown. docs/s
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
@@ -61,6 +63,8 @@ class PlacedQuilt:
 class Network:
     """One Walrus network. Synchronous, and safe to use from several threads.
 
+    Two threads that place the same blob pay once; two *processes* have to see to that themselves.
+
     Args:
         config: its services.
         now: Unix seconds; sleep: waits so many seconds while a certification spreads.
@@ -88,6 +92,8 @@ class Network:
         self._slivers = Slivers(config, self.nodes)
         self._reader = Reader(config, self.aggregators, self._slivers)
         self._now = now
+        self._lock = threading.Lock()
+        self._placing: dict[str, tuple[threading.Lock, int]] = {}
 
     def __enter__(self) -> Self:
         """Give the network itself."""
@@ -201,7 +207,24 @@ class Network:
             self._now,
             self.config.settle_after,
         )
-        return placer.place(parcel, attempt, write_down)
+        with self._alone(parcel.blob_id):
+            return placer.place(parcel, attempt, write_down)
+
+    @contextmanager
+    def _alone(self, name: str) -> Generator[None]:
+        """Let one thread at a time place a blob: the second one finds it standing."""
+        with self._lock:
+            lock, waiting = self._placing.get(name, (threading.Lock(), 0))
+            self._placing[name] = (lock, waiting + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                _, waiting = self._placing[name]
+                self._placing[name] = (lock, waiting - 1)
+                if waiting == 1:
+                    del self._placing[name]
 
     def _parcel(self, data: bytes, terms: Terms, *, renewing: bool = False) -> Parcel:
         def send(publisher: Publisher, terms: Terms) -> Answer | Silence:
