@@ -167,7 +167,9 @@ def test_update_takes_an_id_a_text_and_any_other_field_by_name() -> None:
 
 
 def test_a_vault_is_made_opened_or_restored() -> None:
-    common = named(passphrase=None, embedder="auto", credentials=None, world=None)
+    common = named(
+        passphrase=None, embedder="auto", credentials=None, store_options=None, world=None
+    )
     path = ("path", POSITIONAL, None)
     assert parameters(Vault.create) == [path, *common]
     assert parameters(Vault.open) == [path, *common]

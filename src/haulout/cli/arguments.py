@@ -134,6 +134,18 @@ def _all(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Comm
     return decorate
 
 
+def limits(command: _Command) -> _Command:
+    """Add --limit-up and --limit-down: what stores may take of the line."""
+    rate = click.IntRange(min=1)
+    down = click.option(
+        "--limit-down", type=rate, metavar="BYTES", help="Fetch no more than this a second."
+    )
+    up = click.option(
+        "--limit-up", type=rate, metavar="BYTES", help="Send no more than this a second."
+    )
+    return up(down(command))
+
+
 def content_options(tag_words: str) -> Callable[[_Command], _Command]:
     """The options that say what a memory is, beside its words."""
     return _all(

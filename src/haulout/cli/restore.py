@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from haulout.cli import exits, screen
+from haulout.cli.arguments import limits
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 from haulout.errors import InputError
@@ -39,8 +40,16 @@ _MOST_KIT_BYTES = 64 * 1024
     help="Read the 24 words there instead of asking; `-` is standard input.",
 )
 @click.option("--passphrase", is_flag=True, help="Protect the new key with a passphrase.")
+@limits
 @click.pass_obj
-def command(session: Session, source: str, kit_file: BinaryIO | None, passphrase: bool) -> int:
+def command(
+    session: Session,
+    source: str,
+    kit_file: BinaryIO | None,
+    passphrase: bool,
+    limit_up: int | None,
+    limit_down: int | None,
+) -> int:
     """Make a vault from a backup file, or from its stores, and the 24 words of its kit.
 
     LOCATOR is what `haulout locator` printed, or a file that holds it. The vault is made at
@@ -63,6 +72,7 @@ def command(session: Session, source: str, kit_file: BinaryIO | None, passphrase
             passphrase=secret,
             embedder=session.embedder(),
             credentials=session.credentials(),
+            store_options=session.store_options(limit_up, limit_down),
             progress=report,
         )
     with vault:
@@ -84,12 +94,13 @@ def command(session: Session, source: str, kit_file: BinaryIO | None, passphrase
 def _tell(found: Restored) -> None:
     """What came back from stores, and what did not."""
     total = found.records + found.failed
-    screen.say(
-        f"{found.records:,} restored + {found.failed:,} failed = {total:,} records; "
-        f"{found.chunks:,} + {found.failed_chunks:,} pieces of attachments; "
-        f"{found.vectors:,} vectors taken over.",
-        dim=True,
-    )
+    parts = [f"{found.records:,} restored + {found.failed:,} failed = {total:,} records"]
+    if found.chunks or found.failed_chunks:
+        pieces = found.chunks + found.failed_chunks
+        parts.append(f"{found.chunks:,} + {found.failed_chunks:,} = {pieces:,} attachment pieces")
+    if found.vectors:
+        parts.append(f"{screen.counted(found.vectors, 'vector')} taken over")
+    screen.say("; ".join(parts) + ".", dim=True)
     for failure in found.failures:
         screen.warn(failure)
     for ignored in found.ignored:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from haulout.index.embed import Embedder
     from haulout.operations import AnyOperation
     from haulout.vault import Vault
+    from haulout.vault.storeoptions import StoreOptions
 
 _TRIES = 3
 _Opened = TypeVar("_Opened")
@@ -56,7 +57,7 @@ class Session:
         return self.vault.expanduser() if self.vault else default_folder()
 
     @contextmanager
-    def opened(self) -> Generator[Vault]:
+    def opened(self, store_options: StoreOptions | None = None) -> Generator[Vault]:
         """The vault, open for the block; asks for a passphrase where its key wants one."""
         from haulout.vault import Vault
 
@@ -68,6 +69,7 @@ class Session:
                     passphrase=words,
                     embedder=embedder,
                     credentials=self.credentials(),
+                    store_options=store_options,
                 )
             )
         with vault:
@@ -101,6 +103,15 @@ class Session:
         if given.get("s3.endpoint", "").startswith("http://"):
             given["s3.allow_http"] = "true"  # a server of one's own, said so by its address
         return given
+
+    @staticmethod
+    def store_options(limit_up: int | None, limit_down: int | None) -> StoreOptions | None:
+        """What stores may take of the line, where something was said about it."""
+        if limit_up is None and limit_down is None:
+            return None
+        from haulout.vault.storeoptions import StoreOptions
+
+        return StoreOptions(limit_up=limit_up, limit_down=limit_down)
 
     @staticmethod
     def place(url: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from haulout.cli import exits, screen
+from haulout.cli.arguments import limits
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 from haulout.errors import HauloutError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     "sync",
     cls=Verb,
     also=(exits.CONFLICT,),
-    examples=("haulout sync", "haulout sync --watch", "haulout sync --json"),
+    examples=("haulout sync", "haulout sync --watch", "haulout sync --limit-up 500000"),
 )
 @click.option("--watch", is_flag=True, help="Go on, publishing what is new, until interrupted.")
 @click.option(
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How often --watch looks for new memories.",
 )
+@limits
 @click.pass_obj
-def command(session: Session, watch: bool, every: float) -> int:
+def command(
+    session: Session, watch: bool, every: float, limit_up: int | None, limit_down: int | None
+) -> int:
     """Send what is new to the vault's stores: volumes, or Walrus.
 
     What was begun before a crash goes on where it stood; nothing is sent or paid twice. Until a
@@ -41,7 +45,7 @@ def command(session: Session, watch: bool, every: float) -> int:
     """
     from haulout.operations import Sync
 
-    with session.opened() as vault:
+    with session.opened(session.store_options(limit_up, limit_down)) as vault:
         if watch:
             return _watch(session, vault, every)
         with session.progress("Sending", unit="bytes") as report:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from haulout.index.embed import Embedder
+    from haulout.vault.storeoptions import StoreOptions
 
 
 class AsyncVault(Awaiting):
@@ -90,6 +91,7 @@ class AsyncVault(Awaiting):
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
         world: World | None = None,
     ) -> tuple[Self, RecoveryKit]:
         """Make a new vault and return it with its recovery kit: 24 words to write down.
@@ -100,6 +102,7 @@ class AsyncVault(Awaiting):
             embedder: "auto", "none", a model folder, an OpenAI-compatible URL, or an `Embedder`.
             credentials: what stores want beside a URL, such as ``s3.access_key_id``; they are
                 kept in memory and written nowhere.
+            store_options: limits on what stores may take of the line.
             world: clock, randomness and SQLite VFS; for tests.
 
         Raises:
@@ -108,7 +111,12 @@ class AsyncVault(Awaiting):
 
         def call() -> tuple[Vault, RecoveryKit]:
             return Vault.create(
-                path, passphrase=passphrase, embedder=embedder, credentials=credentials, world=world
+                path,
+                passphrase=passphrase,
+                embedder=embedder,
+                credentials=credentials,
+                store_options=store_options,
+                world=world,
             )
 
         vault, beside = await made(call, lambda pair: pair[0].close())
@@ -122,6 +130,7 @@ class AsyncVault(Awaiting):
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
         world: World | None = None,
     ) -> Opening[Self]:
         """Open a vault. Arguments as for `create`.
@@ -133,7 +142,12 @@ class AsyncVault(Awaiting):
 
         def call() -> Vault:
             return Vault.open(
-                path, passphrase=passphrase, embedder=embedder, credentials=credentials, world=world
+                path,
+                passphrase=passphrase,
+                embedder=embedder,
+                credentials=credentials,
+                store_options=store_options,
+                world=world,
             )
 
         return Opening(lambda: cls._opened(call))
@@ -159,6 +173,7 @@ class AsyncVault(Awaiting):
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
         world: World | None = None,
         progress: Progress | None = None,
     ) -> Opening[Self]:
@@ -187,6 +202,7 @@ class AsyncVault(Awaiting):
                 passphrase=passphrase,
                 embedder=embedder,
                 credentials=credentials,
+                store_options=store_options,
                 world=world,
                 progress=on_loop(progress),
             )

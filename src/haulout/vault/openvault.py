@@ -18,6 +18,7 @@ from haulout.vault.restoring import Restored
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
+    from haulout.vault.storeoptions import StoreOptions
     from haulout.vault.volumekeeping import VolumeKeeping
 
 
@@ -29,11 +30,12 @@ class OpenVault:
         parts: Parts,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        options: StoreOptions | None = None,
     ) -> None:
         """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
         self._parts = parts
-        self._remote = Remote(parts, credentials or {}, OPENERS)
-        self._credentials = credentials or {}
+        self._remote = Remote(parts, credentials or {}, OPENERS, options)
+        self._credentials, self._options = credentials or {}, options
         self._database, self._journal = parts.database, parts.journal
         self._searcher = Searcher(parts.vault)
         self._meaning = Meaning(parts, embedder)
@@ -67,9 +69,11 @@ class OpenVault:
     @cached_property
     def _volumes(self) -> VolumeKeeping:
         """The volumes; their code is loaded when it is first needed: 80 ms."""
+        from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES
         from haulout.vault.volumekeeping import VolumeKeeping
 
-        return VolumeKeeping(self._parts, self._remote, self._credentials)
+        options = self._options or AS_FAST_AS_IT_GOES
+        return VolumeKeeping(self._parts, self._remote, self._credentials, options)
 
     @property
     def path(self) -> Path | None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -24,21 +25,41 @@ from haulout.vault.publishing import Publisher
 from haulout.vault.stores import Store
 from haulout.vault.values import StoreSynced, Synced
 
+if TYPE_CHECKING:
+    from haulout.vault.storeoptions import StoreOptions
+
 Report = Callable[[int, int | None], None]
-Opener = Callable[[str, Mapping[str, str]], Store]
-"""Opens a store from its settings and what the caller may use to sign in."""
 _LOCATOR = "haulout:"
 LOCATOR_FILE = "locator.txt"
 """In the vault's folder: the newest locator, to be kept beside the kit and renewed."""
 
 
-def _volumes(settings: str, credentials: Mapping[str, str]) -> Store:
+class Opener(Protocol):
+    """Opens a store from its settings and what the caller may use to sign in."""
+
+    def __call__(
+        self, settings: str, credentials: Mapping[str, str], options: StoreOptions | None = None
+    ) -> Store:
+        """The store; ``options`` say what of the line it may take."""
+        ...
+
+
+def _volumes(
+    settings: str, credentials: Mapping[str, str], options: StoreOptions | None = None
+) -> Store:
+    from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES
     from haulout.vault.volumestore import VolumeStore
 
-    return VolumeStore.open(settings, credentials)
+    return VolumeStore.open(settings, credentials, options or AS_FAST_AS_IT_GOES)
 
 
-def _walrus(settings: str, credentials: Mapping[str, str]) -> Store:
+def _walrus(
+    settings: str, credentials: Mapping[str, str], options: StoreOptions | None = None
+) -> Store:
+    if options is not None:
+        from haulout.vault.limitedwalrus import LimitedWalrusStore
+
+        return LimitedWalrusStore.open_within(settings, credentials, options)
     from haulout.vault.walrusstore import WalrusStore
 
     return WalrusStore.open(settings, credentials)
@@ -55,13 +76,18 @@ class Remote:
         parts: the open vault.
         credentials: what stores want beside a URL, by the names their own tools use
             (``aws_access_key_id``, ``walrus_token``); never written down.
-        openers: how a store of each kind is opened.
+        openers: how a store of each kind is opened; ``options``: what of the line it may take.
     """
 
     def __init__(
-        self, parts: Parts, credentials: Mapping[str, str], openers: Mapping[str, Opener]
+        self,
+        parts: Parts,
+        credentials: Mapping[str, str],
+        openers: Mapping[str, Opener],
+        options: StoreOptions | None = None,
     ) -> None:
         self._parts, self._credentials, self._openers = parts, credentials, openers
+        self._options = options
         self._open: dict[int, tuple[str, Store]] = {}
         self._threads = threading.RLock()
         self._lock: WriterLock | None = None  # made when it is first needed: most have no stores
@@ -84,7 +110,7 @@ class Remote:
                 return known[1]
             if known is not None:
                 known[1].close()
-            opened = self._openers[row.kind](row.settings, self._credentials)
+            opened = self._openers[row.kind](row.settings, self._credentials, self._options)
             self._open[row.number] = (row.settings, opened)
             return opened
 
@@ -249,14 +275,16 @@ def locator_in(source: str | os.PathLike[str]) -> Locator | None:
 
 
 @contextmanager
-def located(locator: Locator, credentials: Mapping[str, str]) -> Generator[list[Store]]:
+def located(
+    locator: Locator, credentials: Mapping[str, str], options: StoreOptions | None = None
+) -> Generator[list[Store]]:
     """The stores that a locator names, open for the block."""
     found: list[Store] = []
     try:
         if locator.volumes is not None:
-            found.append(OPENERS["volumes"](locator.volumes.decode(), credentials))
+            found.append(OPENERS["volumes"](locator.volumes.decode(), credentials, options))
         if locator.walrus is not None:
-            found.append(OPENERS["walrus"](_settings(locator.walrus), credentials))
+            found.append(OPENERS["walrus"](_settings(locator.walrus), credentials, options))
         yield found
     finally:
         for store in found:

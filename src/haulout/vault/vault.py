@@ -24,6 +24,7 @@ from haulout.vault.syncing import Syncing
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
+    from haulout.vault.storeoptions import StoreOptions
 
 
 class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
@@ -41,6 +42,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
         world: World | None = None,
     ) -> tuple[Self, RecoveryKit]:
         """Make a new vault and return it with its recovery kit: 24 words to write down.
@@ -51,6 +53,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
             embedder: "auto", "none", a model folder, an OpenAI-compatible URL, or an `Embedder`.
             credentials: what stores want beside a URL, such as ``s3.access_key_id``; they are
                 kept in memory and written nowhere.
+            store_options: limits on what stores may take of the line.
             world: clock, randomness and SQLite VFS; for tests.
 
         Raises:
@@ -58,7 +61,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
         """
         folder = opening.default_folder() if path is None else Path(path).expanduser()
         parts, kit = opening.create(folder, passphrase=passphrase, world=world or World())
-        return cls(parts, embedder, credentials), kit
+        return cls(parts, embedder, credentials, store_options), kit
 
     @classmethod
     def open(
@@ -68,6 +71,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
         world: World | None = None,
     ) -> Self:
         """Open a vault. Arguments as for `create`.
@@ -82,7 +86,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
             raise InputError(message, hint="A backup is opened with `haulout restore`.")
         parts = opening.open_folder(folder, passphrase=passphrase, world=world or World())
         inspection.rebuild_if_stale(parts)
-        return cls(parts, embedder, credentials)
+        return cls(parts, embedder, credentials, store_options)
 
     @classmethod
     def ephemeral(cls, *, embedder: Embedder | str = "none", world: World | None = None) -> Self:
@@ -100,6 +104,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
         passphrase: str | None = None,
         embedder: Embedder | str = "auto",
         credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
         world: World | None = None,
         progress: Progress | None = None,
     ) -> Self:
@@ -127,13 +132,13 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
             parts = backup.restore(
                 Path(source), folder, kit=words, passphrase=passphrase, world=around
             )
-            return cls(parts, embedder, credentials)
-        with remote.located(locator, given) as stores:
+            return cls(parts, embedder, credentials, store_options)
+        with remote.located(locator, given, store_options) as stores:
             parts, restored = restoring.restore(
                 stores, folder, kit=words, passphrase=passphrase, world=around,
-                reopen=lambda kind, text: remote.OPENERS[kind](text, given),
+                reopen=lambda kind, text: remote.OPENERS[kind](text, given, store_options),
                 report=progress or silent,
             )  # fmt: skip
-        vault = cls(parts, embedder, credentials)
+        vault = cls(parts, embedder, credentials, store_options)
         vault.restored = restored
         return vault

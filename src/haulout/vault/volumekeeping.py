@@ -36,13 +36,14 @@ from haulout.storage.volumes.status import Status, status
 from haulout.storage.volumes.volumeset import VolumeSet
 from haulout.vault.opening import Parts
 from haulout.vault.remote import Remote
+from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES, StoreOptions
 from haulout.vault.values import (
     VolumeReport,
     VolumesRebalanced,
     VolumesRepaired,
     VolumesReport,
 )
-from haulout.vault.volumestore import backends, config_for
+from haulout.vault.volumestore import config_for, open_volumes
 
 Report = Callable[[int, int | None], None]
 KIND = "volumes"
@@ -57,10 +58,18 @@ class VolumeKeeping:
 
     Args:
         parts: the open vault; ``remote``: its stores; ``credentials``: for buckets.
+        options: what of the line they may take.
     """
 
-    def __init__(self, parts: Parts, remote: Remote, credentials: Mapping[str, str]) -> None:
-        self._parts, self._remote, self._credentials = parts, remote, credentials
+    def __init__(
+        self,
+        parts: Parts,
+        remote: Remote,
+        credentials: Mapping[str, str],
+        options: StoreOptions = AS_FAST_AS_IT_GOES,
+    ) -> None:
+        self._parts, self._remote = parts, remote
+        self._credentials, self._options = credentials, options
 
     def layout(self) -> Layout:
         """The layout that stands.
@@ -69,6 +78,9 @@ class VolumeKeeping:
             NotFoundError: the vault has no volumes.
         """
         return decode_layout(self._row().settings.encode())
+
+    def _open(self, layout: Layout) -> VolumeSet:
+        return open_volumes(layout, self._credentials, self._options)
 
     def _row(self) -> StoreRow:
         row = self._remote.row(KIND)
@@ -119,7 +131,7 @@ class VolumeKeeping:
         layout = plan(shards, places, set_id=set_id)
         for url in urls:
             self._made(url)
-        with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+        with self._open(layout) as volumes:
             volumes.adopt()
         self._remote.add(KIND, encode_layout(layout).decode())
 
@@ -175,8 +187,8 @@ class VolumeKeeping:
             self._remote.add(KIND, encode_layout(layout).decode())
 
         with (
-            VolumeSet(old, backends(old, self._credentials)) as before,
-            VolumeSet(new, backends(new, self._credentials)) as after,
+            self._open(old) as before,
+            self._open(new) as after,
         ):
             try:
                 done = rebalancing.rebalance(
@@ -253,7 +265,7 @@ class VolumeKeeping:
         layout = self.layout()
         if not ask:
             return report_of(layout, None, pending=self._noted() is not None)
-        with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+        with self._open(layout) as volumes:
             return report_of(layout, status(volumes), pending=self._noted() is not None)
 
     def repair(self, *, deep: bool, adopt: Sequence[str], report: Report) -> VolumesRepaired:
@@ -268,9 +280,9 @@ class VolumeKeeping:
         for volume in emptied:
             self._made(volume.url)
         if emptied:
-            with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+            with self._open(layout) as volumes:
                 volumes.adopt(*(volume.id for volume in emptied))
-        with VolumeSet(layout, backends(layout, self._credentials)) as volumes:
+        with self._open(layout) as volumes:
             return repaired(volumes, deep=deep, report=report)
 
 

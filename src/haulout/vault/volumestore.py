@@ -15,6 +15,7 @@ from haulout.storage.bucket import OPTIONS, SECRETS
 from haulout.storage.volumes.faults import Fault
 from haulout.storage.volumes.layout import Layout, decode_layout, encode_layout
 from haulout.storage.volumes.volumeset import VolumeSet
+from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES, StoreOptions
 from haulout.vault.stores import HeadFound, Kept, Purchase
 
 PACK_BYTES: Final = 1024 * 1024
@@ -39,10 +40,14 @@ class VolumeStore:
         self._last: tuple[bytes, bytes] = (b"", b"")
 
     @classmethod
-    def open(cls, settings: str, credentials: Mapping[str, str]) -> VolumeStore:
+    def open(
+        cls,
+        settings: str,
+        credentials: Mapping[str, str],
+        options: StoreOptions = AS_FAST_AS_IT_GOES,
+    ) -> VolumeStore:
         """The store of a layout's text, its backends opened with these credentials."""
-        layout = decode_layout(settings.encode())
-        return cls(VolumeSet(layout, backends(layout, credentials)))
+        return cls(open_volumes(decode_layout(settings.encode()), credentials, options))
 
     @property
     def id(self) -> bytes:
@@ -120,12 +125,24 @@ class VolumeStore:
         self.volumes.close()
 
 
+def open_volumes(
+    layout: Layout,
+    credentials: Mapping[str, str],
+    options: StoreOptions = AS_FAST_AS_IT_GOES,
+) -> VolumeSet:
+    """The volumes of a layout, opened with these credentials and kept within these limits."""
+    found = backends(layout, credentials, options)
+    return VolumeSet(layout, found, hedge_after=options.hedge_after(PACK_BYTES))
+
+
 def backends(
-    layout: Layout, credentials: Mapping[str, str], *, create: bool = False
+    layout: Layout,
+    credentials: Mapping[str, str],
+    options: StoreOptions = AS_FAST_AS_IT_GOES,
 ) -> dict[str, Backend]:
     """A backend for each volume of a layout, by volume ID."""
     return {
-        volume.id: open_backend(volume.url, config_for(volume.url, credentials), create=create)
+        volume.id: options.around(open_backend(volume.url, config_for(volume.url, credentials)))
         for volume in layout.volumes
     }
 

@@ -57,7 +57,8 @@ class LimitingBackend(AroundBackend):
 
     Args:
         inner: the backend.
-        up: bytes per second towards it; ``down``: from it; None for as fast as it goes.
+        up: bytes per second towards it, or a bucket that it shares with others; ``down``: from it;
+            None for as fast as it goes.
         clock, sleep: monotonic seconds, and how to let them pass.
 
     Raises:
@@ -68,14 +69,16 @@ class LimitingBackend(AroundBackend):
         self,
         inner: Backend,
         *,
-        up: float | None = None,
-        down: float | None = None,
+        up: float | TokenBucket | None = None,
+        down: float | TokenBucket | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(inner)
-        self._up = None if up is None else TokenBucket(up, clock, sleep)
-        self._down = None if down is None else TokenBucket(down, clock, sleep)
+        self._up, self._down = (
+            TokenBucket(rate, clock, sleep) if isinstance(rate, float | int) else rate
+            for rate in (up, down)
+        )
 
     def put(self, name: str, data: bytes) -> None:
         """See `Backend.put`; waits first."""
