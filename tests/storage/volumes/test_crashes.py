@@ -13,7 +13,7 @@ import pytest
 from storage.volumes.parts import Fuse, Rig, layout_of, objects_of
 from storage.volumes.test_rebalance import next_layout
 
-from haulout.errors import ConflictError
+from haulout.errors import ConflictError, StoreUnavailableError
 from haulout.storage.volumes.headstate import decode_state
 from haulout.storage.volumes.layout import decode_layout
 from haulout.storage.volumes.naming import parse_shard_name
@@ -144,6 +144,60 @@ CHANGES = [
     (4, ["v0", "v1", "v2"]),
     (1, ["w0", "w1", "w2", "w3"]),
 ]
+
+
+class Between:
+    """A backend before whose k-th call, counted over a set, somebody else acts."""
+
+    def __init__(self, inner, counter: list[int], at: int, act: Callable[[], None]) -> None:
+        self._inner, self._counter, self._at, self._act = inner, counter, at, act
+
+    def __getattr__(self, name: str):
+        method = getattr(self._inner, name)
+        if not callable(method):
+            return method
+
+        def call(*arguments):
+            self._counter[0] += 1
+            if self._counter[0] == self._at:
+                self._act()
+            return method(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("rival_dies", [False, True])
+def test_of_a_publisher_and_a_rival_that_comes_between_any_two_calls_one_wins(rival_dies):
+    draw, winners, at, came = random.Random(rival_dies), set(), 0, True
+    while came:
+        at += 1
+        rig, acknowledged, counter = prepared(5), [], [0]
+
+        def rival(rig=rig, acknowledged=acknowledged) -> None:
+            fuse = Fuse(draw.randrange(1, 60) if rival_dies else None)
+            volumes = rig.open(backends=rig.mortal(fuse, done=draw.random() < 0.5), seed=1)
+            with suppress(SimulatedCrash, ConflictError, StoreUnavailableError):
+                volumes.publish_head("memory", b"rival", b"1")
+                acknowledged.append(b"rival")
+
+        places = {v: Between(p, counter, at, rival) for v, p in rig.places.items()}
+        with suppress(ConflictError, StoreUnavailableError):
+            rig.open(backends=places, workers=1, seed=2).publish_head("memory", b"mine", b"1")
+            acknowledged.append(b"mine")
+        came = counter[0] >= at
+        assert len(acknowledged) <= 1, at
+        winners.update(acknowledged)
+        stands = []
+        for believed in (b"1", b"mine", b"rival"):  # exactly one of them can be followed
+            with suppress(ConflictError):
+                rig.open(seed=3).publish_head("memory", b"next", believed)
+                stands.append(believed)
+                break
+        assert stands
+        assert not acknowledged or stands == acknowledged, (at, stands, acknowledged)
+        rig.close()
+    assert at > 20
+    assert winners == {b"mine", b"rival"}
 
 
 @pytest.mark.parametrize(("before", "names"), CHANGES)

@@ -132,6 +132,19 @@ def test_volumes_that_were_away_are_brought_up_by_the_next_publish_and_by_settli
     assert set(kept(rig, "memory").values()) == {b"4"}
 
 
+def test_a_volume_that_is_brought_up_keeps_what_it_promised(rig_of):
+    rig = rig_of(5)
+    volumes = rig.open()
+    volumes.publish_head("memory", b"1", None)
+    rig.inject("v3", "unavailable")
+    volumes.publish_head("memory", b"2", b"1")
+    rig.heal()
+    promised = Ballot(1, 99, b"somebody")
+    write_state(rig, "v3", "memory", decode_of(rig, "v3")._replace(promised=promised))
+    assert volumes.settle_head("memory") == (("v3",), True)
+    assert decode_of(rig, "v3").promised == promised
+
+
 def test_settling_needs_no_key_and_believes_no_liar(rig_of):
     rig = rig_of(5)
     volumes = rig.open()

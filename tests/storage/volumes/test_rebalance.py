@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from storage.volumes.parts import Rig, layout_of
@@ -94,6 +95,58 @@ def test_the_old_set_writes_no_more_and_says_why(rig_of):
         stale.publish_head("memory", b"next", b"head")
 
 
+class Before:
+    """A backend before whose first swap of the layout somebody else acts."""
+
+    def __init__(self, inner: Backend, act: Callable[[], None]) -> None:
+        self._inner, self._act = inner, act
+
+    def __getattr__(self, name: str):
+        return getattr(self._inner, name)
+
+    def swap_head(self, name: str, data: bytes, version: str | None) -> str:
+        if name == "heads/layout":
+            self._act()
+        return self._inner.swap_head(name, data, version)
+
+
+def test_once_heads_are_carried_over_nobody_publishes_to_the_old_volumes(rig_of):
+    rig = rig_of(3)
+    filled(rig)
+    old, stale = rig.open(), rig.open(seed=9)
+    after = next_layout(rig.layout, ["w0", "w1", "w2", "w3"])
+    rig.open(after)
+    refused = []
+
+    def publish() -> None:
+        with pytest.raises(ConflictError, match="newer layout"):
+            stale.publish_head("memory", b"late", b"head")
+        refused.append(True)
+
+    places = {name: Before(place, publish) for name, place in rig.places.items()}
+    new = rig.open(after, backends=places, workers=1)
+    rebalance(old, new)
+    assert refused
+    assert {copy.data for copy in new.read_heads("memory")} == {b"head"}
+
+
+def test_a_head_that_was_published_under_the_new_layout_is_not_set_back(rig_of):
+    rig = rig_of(3)
+    filled(rig)
+    old = rig.open()
+    new = rig.open(next_layout(rig.layout, ["w0", "w1", "w2", "w3"]))
+
+    def fail(layout: Layout) -> None:
+        message = f"Layout {layout.generation} could not be noted."
+        raise StoreUnavailableError(message)
+
+    with pytest.raises(StoreUnavailableError, match="noted"):
+        rebalance(old, new, publish=fail)
+    new.publish_head("memory", b"next", b"head")
+    rebalance(old, new)
+    assert {copy.data for copy in new.read_heads("memory")} == {b"next"}
+
+
 def test_what_is_lost_at_its_old_home_is_rebuilt_at_the_new_one(rig_of):
     rig = rig_of(5)
     ids, old = filled(rig), rig.open()
@@ -177,6 +230,31 @@ def test_giving_up_on_a_volume_that_is_gone_goes_on_with_what_is_left(rig_of):
     done = rebalance(old, new, give_up=True)
     assert [blob_id for blob_id, _ in done.incomplete] == [ids[0]]
     assert [new.get(blob_id) for blob_id in ids[1:]] == BLOBS[1:]
+
+
+def test_what_was_written_meanwhile_moves_too_and_stays_where_it_is_until_it_did(rig_of):
+    rig = rig_of(4)
+    filled(rig)
+    old = rig.open()
+    after = next_layout(rig.layout, ["v0", "v1", "v2", "v3", "v4"])
+    new, late = rig.open(after), []
+
+    def publish(layout: Layout) -> None:
+        if not late:
+            late.append(old.put(b"written between publishing and fencing").blob_id)
+            rig.inject("v4", "refused", methods={"put"}, shard="blobs/")
+
+    done = rebalance(old, new, publish=publish)
+    assert [blob_id for blob_id, _ in done.incomplete] == late
+    shards = {
+        name.rpartition("/")[2] for _, name in rig.objects() if shard_name(late[0], 0)[:-1] in name
+    }
+    assert shards == set("0123456789")
+    rig.heal()
+    assert rebalance(old, new, publish=publish).incomplete == ()
+    assert repair(new).made == ()
+    for volume in after.volumes:
+        assert held(rig.stores[volume.id]) >= {shard_name(late[0], s) for s in volume.shards}
 
 
 def test_a_foreign_place_is_not_taken_into_a_set(rig_of):

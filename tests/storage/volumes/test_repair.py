@@ -201,6 +201,17 @@ def test_what_lies_on_volumes_that_are_away_is_unfinished_and_not_lost(rig_of):
         repair(rig.open())
 
 
+def test_nothing_is_made_for_a_volume_that_is_away(rig_of):
+    rig = rig_of(10)
+    blob_id = rig.open().put(DATA).blob_id
+    rig.stores["v6"].delete(shard_name(blob_id, 6))
+    rig.inject("v0", "unavailable")
+    repaired = repair(rig.open())
+    assert repaired.made == ((blob_id, 6, "v6"),)
+    assert repaired.slivers == 2
+    assert repaired.unfinished == ()
+
+
 def test_a_volume_that_takes_nothing_leaves_the_blob_unfinished(rig_of):
     rig = rig_of(10)
     blob_id = rig.open().put(DATA).blob_id

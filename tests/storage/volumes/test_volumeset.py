@@ -34,6 +34,7 @@ from haulout.storage.volumes.marker import Marker, encode_marker
 from haulout.storage.volumes.naming import shard_name
 from haulout.storage.volumes.quorum import write_quorum
 from haulout.storage.volumes.reading import FIRST_BYTES
+from haulout.storage.volumes.repair import repair
 from haulout.storage.volumes.rounds import AVOIDED_FOR
 from haulout.storage.volumes.shardfile import object_size, prefix_size
 from haulout.storage.volumes.status import status
@@ -323,6 +324,24 @@ def test_a_volume_that_gives_more_than_was_asked_for_is_told_as_wrong(rig_of):
     assert told == {(volume, "wrong") for volume in poured}
 
 
+def test_whole_objects_of_another_blob_or_shard_are_told_as_stale_and_others_as_wrong(rig_of):
+    rig = rig_of(10)
+    place_objects(rig, BLOB, OBJECTS)
+    other = objects_of(DATA[::-1], 10)[1]
+    rig.stores["v0"].put(shard_name(BLOB, 0), other[0])
+    rig.stores["v1"].put(shard_name(BLOB, 1), OBJECTS[2])
+    rig.stores["v2"].put(shard_name(BLOB, 2), b"\x01" + bytes(900))
+    rig.stores["v3"].delete(shard_name(BLOB, 3))
+    repaired = repair(rig.open(), deep=True)
+    kinds = {shard: {f.kind for _, f in repaired.faults if f.shard == shard} for shard in range(5)}
+    assert kinds[0] >= {"stale"}
+    assert kinds[1] >= {"stale"}
+    assert kinds[3] == {"missing"}
+    assert "stale" not in kinds[2]
+    assert kinds[4] == set()
+    assert {shard for _, shard, _ in repaired.made} == {0, 1, 2, 3}
+
+
 def test_many_threads_read_and_write_one_set(rig_of):
     volumes = rig_of(5).open()
     blobs = {n: random.Random(n).randbytes(500 * n) for n in range(12)}
@@ -456,6 +475,26 @@ def test_a_place_is_adopted_only_if_it_is_empty_or_already_of_the_set(rig_of):
     rig.inject("v1", "unavailable")
     with pytest.raises(StoreUnavailableError):
         volumes.adopt("v1")
+
+
+def test_adopting_never_takes_a_newer_layout_from_a_volume(rig_of):
+    rig = rig_of(3)
+    newer = encode_marker(Marker(1, SET_ID, "v1", 4))
+    rig.stores["v1"].put("volume", newer)
+    rig.open().adopt()
+    assert rig.stores["v1"].get("volume") == newer
+    assert rig.open().read_heads("memory") == ()  # it is read all the same
+
+
+def test_verified_metadata_are_kept_up_to_a_bound_those_used_last(rig_of, monkeypatch):
+    rig = rig_of(3)
+    volumes = rig.open()
+    monkeypatch.setattr("haulout.storage.volumes.members._CACHED_HASHES", 60)  # three blobs
+    ids = [volumes.put(b"%d" % i).blob_id for i in range(5)]
+    for blob_id in (*ids[:3], ids[0], *ids[3:]):
+        volumes.get(blob_id)
+    known = [blob_id for blob_id in ids if volumes.members.known(blob_id) is not None]
+    assert known == [ids[0], ids[3], ids[4]]
 
 
 def test_a_set_needs_exactly_the_backends_of_its_layout(rig_of):
