@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import chat_export
+import survival
 from rich.text import Text
 from stage import ClaimError, Stage
 
@@ -39,7 +40,8 @@ def a_vault_of_your_own(stage: Stage) -> None:
         " bring it back. No account, no server.",
     )
     with stage.unrecorded():  # words that must be kept secret, even of a vault that is gone
-        stage.run("haulout init --yes")
+        printed = stage.run("haulout init --yes")
+    (stage.home / "words.txt").write_text(survival.kit_words(printed))
 
 
 def a_life_comes_in(stage: Stage) -> None:
@@ -210,6 +212,7 @@ CHAPTERS = (
     killed_in_the_middle,
     both_answers,
     erased,
+    survival.bytes_that_survive,
 )
 
 _NEXT = (
@@ -218,6 +221,7 @@ _NEXT = (
     ("haulout connect claude-code", "your assistants"),
     ('haulout remember "Ana is allergic to walnuts."', "one thing"),
     ('haulout recall "what can\'t Ana eat?"', "and back"),
+    ("haulout volumes add PLACE...", "disks, buckets"),
     ("haulout backup vault.haulout", "a sealed copy"),
     ("haulout --help", "the rest"),
 )

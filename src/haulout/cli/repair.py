@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -89,7 +90,20 @@ def _show(found: VolumesRepaired) -> None:
             f"Wrote {screen.counted(found.made, 'shard object')} again "
             f"({screen.size(found.bytes_written)}), from {screen.size(found.bytes_read)} read."
         )
-    for words in found.faults:
-        screen.say(f"  {screen.visible(words)}", fg="yellow")
+    for volume, faults in _by_volume(found.faults).items():
+        screen.say(f"  {screen.place_of_url(volume)}: {faults}", fg="yellow")
     for words in (*found.lost, *found.unfinished, *found.unreached):
         screen.warn(words)
+
+
+def _by_volume(faults: tuple[str, ...]) -> dict[str, str]:
+    """How many objects of each volume were missing or wrong; `--json` tells each."""
+    counts: dict[str, Counter[str]] = {}
+    for words in faults:
+        volume, _, rest = words.partition(": ")
+        kind = rest.partition(", ")[2].partition(":")[0] if rest.startswith("shard") else "away"
+        counts.setdefault(volume, Counter())[kind] += 1
+    return {
+        volume: ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        for volume, kinds in sorted(counts.items())
+    }

@@ -11,7 +11,7 @@ from haulout.cli.session import Session
 from haulout.cli.verb import Verb, write_exits
 
 if TYPE_CHECKING:
-    from haulout.vault.values import VolumesRebalanced, VolumesReport
+    from haulout.vault.values import VolumeReport, VolumesRebalanced, VolumesReport
 
 _MIB = 1024 * 1024
 _MOST_DRAWN = 40
@@ -144,7 +144,7 @@ def detach(session: Session) -> None:
 def _layout(found: VolumesReport) -> None:
     rows = [
         (one.id, str(len(one.shards)), _numbers(one.shards), screen.place_of_url(one.url))
-        for one in found.volumes
+        for one in _in_order(found)
     ]
     columns = [
         screen.Column("id", style="cyan"),
@@ -160,6 +160,11 @@ def _layout(found: VolumesReport) -> None:
         screen.warn(warning)
     if found.rebalancing:
         screen.warn("A change of the volumes was cut short: run `haulout volumes rebalance`.")
+
+
+def _in_order(found: VolumesReport) -> list[VolumeReport]:
+    """The volumes by where they are; their IDs are random to a person."""
+    return sorted(found.volumes, key=lambda one: one.url)
 
 
 def _promises(found: VolumesReport) -> list[str]:
@@ -189,7 +194,7 @@ def _status(found: VolumesReport) -> None:
             one.why or one.last_fault or ("sound" if one.reachable else ""),
             screen.place_of_url(one.url),
         )
-        for one in found.volumes
+        for one in _in_order(found)
     ]
     columns = [
         screen.Column("id", style="cyan"),
@@ -220,11 +225,15 @@ def _status(found: VolumesReport) -> None:
 def drawing(found: VolumesReport) -> list[str]:
     """The shards of each volume as squares, filled as far as it holds what it should."""
     lines: list[str] = []
-    for one in found.volumes:
+    names = {one.id: screen.place_of_url(one.url)[-_MOST_DRAWN:] for one in found.volumes}
+    width = max(map(len, names.values()))
+    for one in _in_order(found):
         share = 0.0 if not one.expected else (one.held or 0) / one.expected
         count = min(len(one.shards), _MOST_DRAWN)
         full = count if share == 1.0 else min(int(share * count), count - 1)
-        lines.append(f"{one.id}  {_HELD * full}{_LACKING * (count - full)}  {share:.0%}")
+        lines.append(
+            f"{names[one.id]:<{width}}  {_HELD * full}{_LACKING * (count - full)}  {share:.0%}"
+        )
     return lines
 
 
