@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from haulout.errors import InputError
 from haulout.redstuff.engine import Engine
@@ -78,8 +78,10 @@ def using(choice: Choice) -> Generator[None]:
         choice: "numpy" or "numba", or "automatic", which is what happens otherwise.
 
     Raises:
-        InputError: "numba" is not installed.
+        InputError: "numba" is not installed, or there is no such choice.
     """
+    if choice not in get_args(Choice):
+        raise InputError(f"{choice!r} is no engine.")
     if choice == "numba" and _compiled() is None:
         raise InputError("numba is not installed.", hint="Install `haulout[fast]`.")
     token = _choice.set(choice)
