@@ -32,7 +32,7 @@ WRITING_CALLS = re.compile(
     r"""(\w*\.)*(write_bytes|write_text)
     | (\w*\.)+touch(?<!lexical\.touch)  # a term of the index is touched, too
     | os\.(p?writev?|f?truncate|mkfifo|mknod)
-    | shutil\.(copy\w*|move)
+    | shutil\.(copy2?|copyfile|copytree|move)  # copyfileobj writes to what is open already
     | tempfile\.(mk\w+|\w*Temporary\w+)""",
     re.VERBOSE,
 )
@@ -101,7 +101,14 @@ def test_control_a_write_elsewhere_is_reported(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["open('x')", "path.open('rb')", "os.open('x', os.O_RDONLY)", "os.fsync(1)", "Vault.open('a')"],
+    [
+        "shutil.copyfileobj(a, b)",
+        "open('x')",
+        "path.open('rb')",
+        "os.open('x', os.O_RDONLY)",
+        "os.fsync(1)",
+        "Vault.open('a')",
+    ],
 )
 def test_control_a_reading_is_not(text: str) -> None:
     [module] = Tree.of({"log/journal.py": text})
