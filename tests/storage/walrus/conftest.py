@@ -69,8 +69,8 @@ def client(net: LoopbackNetwork, clock: Clock) -> Iterator[Callable[..., Network
 
     def make(config: NetworkConfig | None = None, **settings: Any) -> Network:
         if settings.pop("impatient", False):
-            settings["timeouts"] = IMPATIENT
-        settings = {"hedge_after": 0.1, **settings}
+            settings |= {"timeouts": IMPATIENT, "hedge_after": 0.05}
+        settings = {"hedge_after": 10.0, **settings}
         network = Network(config or net.config(**settings), now=clock.now, sleep=clock.sleep)
         made.append(network)
         return network

@@ -73,20 +73,22 @@ def mend(net: LoopbackNetwork) -> None:
 @pytest.mark.parametrize("chunk", range(4))
 def test_no_false_placed_no_second_payment_no_wrong_byte(net, chunk):
     clock = Clock()
-    waits = Timeouts(connect=5.0, silence=0.15, read=0.3, put=0.3)
+    hasty = net.config(timeouts=Timeouts(5.0, silence=0.15, read=0.3, put=0.3), hedge_after=0.05)
+    patient = net.config(timeouts=Timeouts(5.0, silence=2.0, read=5.0, put=30.0), hedge_after=0.05)
     outcomes: list[str] = []
-    with Network(net.config(timeouts=waits, hedge_after=0.05), now=clock.now) as network:
+    with Network(hasty, now=clock.now) as hasted, Network(patient, now=clock.now) as network:
         for seed in range(chunk * SEEDS // 4, (chunk + 1) * SEEDS // 4):
             random = Random(seed)
             data = random.randbytes(random.randrange(1, 4000))
-            outcomes.append(put_through(net, network, clock, random, data))
+            outcomes.append(put_through(net, hasted, network, clock, random, data))
             read_through(net, network, random, data)
     assert {"placed", "not at once"} <= set(outcomes)
 
 
 def put_through(
-    net: LoopbackNetwork, network: Network, clock: Clock, random: Random, data: bytes
-) -> str:
+    net: LoopbackNetwork, hasted: Network, network: Network, clock: Clock, random: Random,
+    data: bytes,
+) -> str:  # fmt: skip
     name, attempts = blob_id(data, N), list[Attempt]()
     epochs, deletable = random.randrange(1, 9), random.random() < 0.7
     outcome = "placed"
@@ -99,7 +101,7 @@ def put_through(
         elif random.random() < 0.3:
             break_it(random, net.nodes[random.randrange(5)], AT_READERS)
         try:
-            placed = network.put(
+            placed = hasted.put(
                 data, epochs=epochs, deletable=deletable, write_down=attempts.append,
                 attempt=attempts[-1] if attempts else None,
             )  # fmt: skip

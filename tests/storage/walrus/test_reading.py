@@ -79,7 +79,8 @@ def test_a_stopped_a_stale_and_a_lying_aggregator_leave_the_nodes(stored, networ
     }  # fmt: skip
 
 
-def test_a_slow_aggregator_is_not_waited_for(stored, network):
+def test_a_slow_aggregator_is_not_waited_for(stored, client):
+    network = client(hedge_after=0.05)
     stored.aggregators[0].faults.stall()
     read = network.read(NAME)
     assert (read.data, read.url) == (DATA, stored.urls.aggregators[1])
@@ -201,7 +202,7 @@ def test_storage_nodes_alone_give_the_blob(stored, network):
 
 
 def test_any_two_nodes_of_five_can_be_missing(stored, client):
-    network = client(hedge_after=5.0)
+    network = client()
     for gone in combinations(stored.nodes, 2):
         for station in gone:
             station.faults.dead = True
@@ -211,7 +212,7 @@ def test_any_two_nodes_of_five_can_be_missing(stored, client):
 
 
 def test_primary_slivers_of_two_nodes_suffice_and_of_one_do_not(stored, client):
-    network = client(hedge_after=5.0)
+    network = client()
     for station in stored.nodes[2:]:
         station.faults.forget = True
     assert network.get_from_nodes(NAME) == DATA
@@ -222,7 +223,7 @@ def test_primary_slivers_of_two_nodes_suffice_and_of_one_do_not(stored, client):
 
 
 def test_lying_nodes_are_named_and_others_used(stored, client):
-    network = client(hedge_after=5.0)
+    network = client()
     for station in stored.nodes[:2]:
         station.faults.lie = True
     read = network.read_from_nodes(NAME)
@@ -235,7 +236,7 @@ def test_lying_nodes_are_named_and_others_used(stored, client):
 
 
 def test_nodes_that_lie_about_slivers_alone_are_each_named(stored, client):
-    network = client(hedge_after=5.0)
+    network = client()
     for station in stored.nodes[:3]:
         station.faults.only = lambda _, path: "/slivers/" in path
         station.faults.lie = True
