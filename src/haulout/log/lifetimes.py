@@ -46,9 +46,9 @@ class Terms(NamedTuple):
 
     epoch_days: float = 14.0
     keep_days: float = 7.0
-    long_epochs: int = 5
-    cadence_days: float = 1.0
-    cadence_bytes: int = 1024 * 1024
+    long_epochs: int = 4
+    cadence_days: float = 2.0
+    cadence_bytes: int = 2 * 1024 * 1024
     vectors: bool = False
 
 
@@ -178,17 +178,17 @@ def care(
     """What has to be done for the blobs of a store.
 
     Args:
-        blobs: those that it has; ``named``: how many bytes of each the head names.
+        blobs: those that it has; ``named``: how many bytes of each are named and not erased.
         moment, terms: when, and how the store is used; ``pack_bytes``: the most of a pack.
     """
     renew: dict[bytes, int] = {}
     again: set[bytes] = set()
     for one in blobs:
-        live = named.get(one.blob, 0)
-        if not live or one.until is None or not is_due(one.until, moment, terms):
+        live = named.get(one.blob)
+        if live is None or one.until is None or not is_due(one.until, moment, terms):
             continue
         standing = one.until > moment.epoch
-        full = 2 * one.size > pack_bytes and live >= _LIVE * one.size
+        full = is_lasting(one.size, pack_bytes) and live >= _LIVE * one.size
         if standing and one.lasting and full:
             renew[one.blob] = one.size
         else:

@@ -86,6 +86,21 @@ def _is_stale(published: PublishedRun, erased: Sequence[int]) -> bool:
     return erased_within(erased, published.first, published.last) != published.erased
 
 
+def live_bytes(runs: Iterable[PublishedRun], erased: Sequence[int]) -> dict[bytes, int]:
+    """How many bytes of each blob are of records that were not erased.
+
+    Args:
+        runs: those of the head that stands; ``erased``: numbers of all erased records, in order.
+    """
+    found: dict[bytes, int] = {}
+    for one in runs:
+        live = one.run.records - erased_within(erased, one.first, one.last)
+        refs = [one.run.segment, *one.run.vectors, *([one.run.keys] if one.run.keys else [])]
+        for ref in refs:
+            found[ref.blob] = found.get(ref.blob, 0) + ref.length * live // one.run.records
+    return found
+
+
 def standing(
     runs: Iterable[PublishedRun], erased: Sequence[int], ended: Collection[bytes]
 ) -> list[Wanted]:

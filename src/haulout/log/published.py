@@ -7,8 +7,7 @@ the same packs under the same blob IDs, which a store that has them already does
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -81,18 +80,15 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     replaces: tuple[tuple[str, bytes], ...] = ()
     settings: str = ""
 
-    def named(self) -> Mapping[bytes, int]:
-        """The blobs that hold what the head names, and the head where it has no name; bytes each.
+    def named(self) -> set[bytes]:
+        """The blobs that hold what the head names, and the head where it has no name.
 
         Those of attachment chunks are named by maps, and are not among them.
         """
         refs = [*(one.ref for one in self.chunks), *([self.place] if self.place else [])]
         for one in self.runs:
             refs += [one.run.segment, *one.run.vectors, *([one.run.keys] if one.run.keys else [])]
-        found: Counter[bytes] = Counter()
-        for ref in refs:
-            found[ref.blob] += ref.length
-        return found
+        return {ref.blob for ref in refs}
 
 
 class PublishedRun(NamedTuple):

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from haulout.errors import StorageError
-from haulout.log import lifetimes, published
+from haulout.log import lifetimes, planning, published
 from haulout.log.published import Published
 from haulout.vault.buying import Buying
 from haulout.vault.opening import Parts
+from haulout.vault.sections import erased
 from haulout.vault.stores import Store
 
 
@@ -58,12 +59,15 @@ class Caring:
         return frozenset(named.keys() - self._buying.blobs().keys())
 
     def _named(self, state: Published) -> Mapping[bytes, int]:
-        """What the head and its maps name: bytes by blob."""
-        found = Counter(state.named())
+        """What the head and its maps name: bytes by blob, of what was not erased."""
         with self._parts.database.read() as connection:
+            gone = erased(connection, self._parts.vault)
             places = published.chunk_places(connection, self._number)
-        for one in places:
-            found[one.ref.blob] += one.ref.length
+        found = Counter(planning.live_bytes(state.runs, gone))
+        for one in [*(one.ref for one in state.chunks), *(one.ref for one in places)]:
+            found[one.blob] += one.length
+        if state.place is not None:
+            found[state.place.blob] += state.place.length
         return found
 
     def raise_failure(self) -> None:
