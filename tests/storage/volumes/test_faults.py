@@ -109,7 +109,7 @@ def test_with_up_to_f_faults_the_bytes_are_right_and_whoever_lied_is_named(chunk
 
 def test_with_any_number_of_faults_no_wrong_byte_comes_back():
     outcomes = {"right": 0, "error": 0}
-    for seed in range(SEEDS, SEEDS + 300):
+    for seed in range(SEEDS, SEEDS + 250):
         pattern = Pattern(seed, N)
         try:
             assert pattern.rig.open().get(pattern.blob_id) == DATA[pattern.size], seed
@@ -117,11 +117,11 @@ def test_with_any_number_of_faults_no_wrong_byte_comes_back():
         except HauloutError:
             outcomes["error"] += 1
         pattern.rig.close()
-    assert min(outcomes.values()) > 30, outcomes
+    assert min(outcomes.values()) > 15, outcomes
 
 
 def test_a_deep_repair_after_any_pattern_leaves_every_object_as_it_was():
-    for seed in range(3 * SEEDS, 3 * SEEDS + 40):
+    for seed in range(3 * SEEDS, 3 * SEEDS + 30):
         pattern = Pattern(seed, RS2.faults)
         pattern.rig.heal()
         repaired = repair(pattern.rig.open(), deep=True)

@@ -95,7 +95,7 @@ def test_every_flipped_byte_of_an_object_is_found(size):
 
 
 @given(data=st.binary(max_size=1200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_bytes_do_more_than_be_refused(data):
     blob_id = FOUND["object"]["accept"][0]["blob"]
     for reader in (
