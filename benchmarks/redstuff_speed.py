@@ -48,7 +48,7 @@ QUICK = [(10, KIB), (10, MIB), (100, KIB)]
 ENGINES = ("numpy", "numba")
 OPERATIONS = ("encode", "blob_id", "decode")
 ROUNDS = 3
-SECONDS = 2.0  # of repetition for each figure and round
+SECONDS = 0.6  # of repetition for each figure and round
 LIMIT_EACH, LIMIT_FIXED = 3, 64 * MIB
 HEADROOM = 1.0
 
