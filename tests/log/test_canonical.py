@@ -60,6 +60,28 @@ def test_a_number_has_one_spelling(number: int) -> None:
                 read_canonical(spelled)
 
 
+@pytest.mark.parametrize("mark", range(28, 32))
+def test_no_number_has_more_than_eight_bytes(mark: int) -> None:
+    for size in (16, 32, 64, 128):
+        with pytest.raises(REFUSED):
+            read_canonical(bytes([mark]) + b"\xff" * size)
+
+
+def test_eight_arrays_stand_in_each_other_and_not_nine() -> None:
+    assert read_canonical(b"\x81" * DEEPEST + b"\1") == ((((((((1,),),),),),),),)
+    with pytest.raises(REFUSED):
+        read_canonical(b"\x81" * (DEEPEST + 1) + b"\1")
+
+
+@pytest.mark.parametrize("value", [2**64 - 1, b"x" * 300, "x" * 300, (1, b"x" * 30, (2, "é"))])
+def test_every_cut_is_refused(value: object) -> None:
+    data = canonical(value)
+    for end in range(len(data)):
+        for start in (b"", b"\x81", b"\x82\0"):
+            with pytest.raises(REFUSED):
+                read_canonical(start + data[:end])
+
+
 def test_what_is_taken_is_what_the_plain_reader_takes() -> None:
     dice = random.Random(7)
     seeds = [canonical([1, b"x" * 40, "é", None, [2**40, [[]]], n]) for n in range(30)]

@@ -75,9 +75,9 @@ def _number(data: bytes, place: int, low: int) -> tuple[int, int]:
     if low >= _LONGEST:
         raise ValueError(low)
     size = 1 << (low - _DIRECT)
-    end = place + size
+    end = place + size  # one beyond the data is noticed when all is read
     number = int.from_bytes(data[place:end], "big")
     least = _DIRECT if size == 1 else 1 << 4 * size
-    if end > len(data) or number < least:
+    if number < least:
         raise ValueError(number)
     return number, end

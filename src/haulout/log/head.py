@@ -172,9 +172,7 @@ def standing(known: bytes, known_head: Head, found: bytes, found_head: Head) -> 
         return Standing.OLDER if turned is Standing.NEWER else turned
     ends = {tip.device: tip for tip in found_head.tips}
     grown = all(
-        (now := ends.get(tip.device)) is not None
-        and now.sequence >= tip.sequence
-        and (now.sequence > tip.sequence or now.hash == tip.hash)
+        (now := ends.get(tip.device)) is not None and (now.sequence > tip.sequence or now == tip)
         for tip in known_head.tips
     )
     follows = found_head.number > known_head.number + 1 or found_head.previous == digest(known)
