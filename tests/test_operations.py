@@ -44,7 +44,7 @@ def test_an_operation_has_the_arguments_of_its_verb(operation: Any) -> None:
     if tag(operation) == "update":
         names = set(fields)  # its other arguments are those of remember
         remember = {field.name for field in msgspec.structs.fields(operations.Remember)}
-        assert names - {"id"} == remember - {"namespace"}
+        assert names - {"id"} == remember - {"namespace", "attach", "attach_name"}
     assert set(fields) == names
     for name, field in fields.items():
         if name in taken and field.default not in {msgspec.NODEFAULT, msgspec.UNSET}:
@@ -62,6 +62,16 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.Recall(query="walnuts"))[0].memory.id == memory.id
     assert do(operations.GetContext(query="walnuts")).citations[0].id == memory.id
     assert do(operations.Get(id=memory.id)).text == memory.text
+    (tmp_path / "log.txt").write_bytes(b"one\n")
+    path = str(tmp_path / "log.txt")
+    told.clear()
+    log = do(operations.Remember(text="a log", attach=path), progress=lambda *a: told.append(a))
+    assert told == [(4, 4)]
+    assert do(operations.Append(id=log.id, data=path), progress=lambda *a: told.append(a)).version
+    assert told == [(4, 4), (4, 4)]
+    with do(operations.ReadAttachment(id=log.id)) as stream:
+        assert stream.read() == b"one\none\n"
+    do(operations.Forget(target=log.id))
     assert len(do(operations.List()).memories) == 2
     assert do(operations.Update(id=memory.id, kind="fact")).text == memory.text
     assert len(do(operations.History(id=memory.id))) == 2
@@ -119,6 +129,20 @@ def test_an_app_may_use_the_memory_verbs_and_reaches_no_file_nor_the_whole_vault
         else:
             with pytest.raises(NotAllowedError, match=f"bot may not {tag(operation)}"):
                 execute(vault, principal, minimal(operation))
+
+
+def test_an_app_may_attach_nothing_and_neither_read_nor_append(vault: Vault, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"the owner's")
+    path, bot = str(tmp_path / "secret"), app("bot")
+    mine = vault.remember("mine", attach=path)
+    for asked in (
+        operations.Remember(text="a file", attach=path),
+        operations.ReadAttachment(id=mine.id),
+        operations.Append(id=mine.id, data=path),
+    ):
+        with pytest.raises(NotAllowedError, match="bot may not"):
+            execute(vault, bot, asked)
+    assert vault.stats().attachments == 1
 
 
 def test_what_an_app_writes_carries_its_name_whatever_it_says(vault: Vault) -> None:

@@ -27,7 +27,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower, tag_fi
 
 
 class Remember(Operation, frozen=True, kw_only=True):
-    """Keep one thing."""
+    """Keep one thing. ``attach`` is a path or, in this process, bytes or a stream."""
 
     text: str
     namespace: str = "default"
@@ -41,15 +41,17 @@ class Remember(Operation, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     source: str | None = None
     vector: list[float] | None = None
-    attach: Any = None
+    attach: str | None = None
     attach_name: str | None = None
     op_id: str | None = None
+    wait: Literal["local", "remote"] = "local"
 
 
 class RememberMany(Operation, frozen=True, kw_only=True, tag="remember_many"):
     """Keep many things; each item has the fields of `Remember`."""
 
     items: list[dict[str, Any]]
+    wait: Literal["local", "remote"] = "local"
 
 
 class Recall(Operation, frozen=True, kw_only=True):
@@ -131,6 +133,7 @@ class Update(Operation, frozen=True, kw_only=True):
     source: str | msgspec.UnsetType | None = msgspec.UNSET
     vector: list[float] | msgspec.UnsetType | None = msgspec.UNSET
     op_id: str | None = None
+    wait: Literal["local", "remote"] = "local"
 
 
 class Forget(Operation, frozen=True, kw_only=True):

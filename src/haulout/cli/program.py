@@ -20,6 +20,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "context": "Recall, packed for a prompt.",
         "get": "Show one memory.",
         "list": "List memories, newest first.",
+        "attachment": "Write out what a memory has attached.",
+        "append": "Add to what a memory has attached, as it comes.",
         "update": "Correct a memory; the old version stays answerable.",
         "forget": "Forget memories, with a receipt.",
         "undo": "Take an operation back.",

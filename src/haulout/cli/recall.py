@@ -89,12 +89,20 @@ def _show(found: list[Recalled], *, explain: bool) -> None:
             screen.day(screen.when(item.memory)),
             item.memory.speaker or "",
             "" if home else item.memory.namespace,
-            item.memory.text,
+            _words(item),
             item.memory.id,
         )
         for rank, item in enumerate(found, 1)
     ]
     screen.table(_COLUMNS, rows, below=[_sum(item) for item in found] if explain else ())
+
+
+def _words(item: Recalled) -> str:
+    """A memory's text; a passage's with the name of the file and where in it."""
+    memory = item.memory
+    if memory.passage is None:
+        return memory.text
+    return f"{memory.source or 'attachment'} at {memory.passage.at:,}: {memory.text.strip()}"
 
 
 def _sum(item: Recalled) -> str:

@@ -24,7 +24,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from haulout.log.memory import Memory
+    from haulout.log.memory import Attachment, Memory
 
 Report: TypeAlias = Callable[[int, int | None], None]
 ProgressContext: TypeAlias = AbstractContextManager[Report | None]
@@ -276,12 +276,32 @@ def memory(found: Memory) -> None:
         ("tags", ", ".join(found.tags)),
         ("metadata", json.dumps(found.metadata, ensure_ascii=False) if found.metadata else ""),
         ("source", found.source or ""),
+        ("attachment", attached(found.attachment) if found.attachment else ""),
+        ("passage of", _passage(found) if found.passage else ""),
         ("recorded at", second(found.recorded_at)),
         ("updated at", second(found.updated_at) if found.version > 1 else ""),
         ("version", str(found.version)),
         ("operation", found.op_id if found.op_id != found.id else ""),
     ]
     pairs(rows)
+
+
+def attached(attachment: Attachment) -> str:
+    """An attachment on one line: its name, what it is, how large, and how much of it is found."""
+    told = f"{visible(attachment.name)} ({attachment.media_type}, {size(attachment.size)})"
+    if not attachment.searchable:
+        return told
+    part = (
+        "its words are"
+        if attachment.searchable >= attachment.size
+        else (f"the words of its first {size(attachment.searchable)} are")
+    )
+    return f"{told}; {part} recalled"
+
+
+def _passage(found: Memory) -> str:
+    assert found.passage
+    return f"{found.passage.of}, from byte {found.passage.at:,}"
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> None:

@@ -243,6 +243,14 @@ def end_idle(connection: Transaction, vault: int, now: int) -> int:
     return len(idle)
 
 
+def end_all(connection: Transaction, vault: int) -> None:
+    """End everything that was under way: in a copy of a database nothing is."""
+    for (attach,) in connection.execute(
+        "SELECT attach FROM attach WHERE vault = ?", (vault,)
+    ).fetchall():
+        end(connection, vault, attach)
+
+
 def backup_is_under_way(connection: Transaction, vault: int, now: int) -> bool:
     """Whether files must stay for a backup that reads them."""
     row = connection.execute(

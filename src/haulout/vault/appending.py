@@ -13,7 +13,7 @@ from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError, ErasedError, InputError, LimitError, NotFoundError
 from haulout.log.attachment import SIZE_BYTES, Manifest, parted
 from haulout.log.memory import Memory
-from haulout.vault import passagewriting, writing
+from haulout.vault import chunks, passagewriting, writing
 from haulout.vault.arguments import Progress
 from haulout.vault.attached import earlier_of, looked_at
 from haulout.vault.chunkreading import opened_at
@@ -93,6 +93,7 @@ class Appending:
 
     def _told(self, size: int, total: int | None) -> None:
         self._done, self._steps = self._done + size, self._steps + 1
+        chunks.sweep_when_many(self._parts)  # the last chunks that appends have replaced
         if self._report:
             self._report(self._done, total)
 

@@ -38,8 +38,17 @@ def opened_at(parts: Parts, memory_id: bytes) -> io.BufferedReader:
             raise InputError(message, hint="`get` says which memory has one.")
         return stored.header.namespace, manifest
 
-    namespace, manifest = newest()
-    stream = AttachmentStream(parts, namespace, manifest, lambda: newest()[1])
+    return reading(parts, *newest(), lambda: newest()[1])
+
+
+def reading(
+    parts: Parts,
+    namespace: bytes,
+    manifest: Manifest,
+    newer: Callable[[], Manifest] | None = None,
+) -> io.BufferedReader:
+    """The bytes that a manifest names, in the namespace with an ID; see `AttachmentStream`."""
+    stream = AttachmentStream(parts, namespace, manifest, newer or (lambda: manifest))
     return io.BufferedReader(stream, _BUFFER_BYTES)
 
 

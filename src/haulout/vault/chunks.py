@@ -16,11 +16,12 @@ at once; docs/spec/attachment.md says in which order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from haulout.crypto.chunk import OVERHEAD_BYTES, ChunkContext, open_chunk
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError, NotFoundError
+from haulout.errors import DamagedError, NotFoundError, StorageError
 from haulout.log import chunktable
 from haulout.log.attachment import Chunk, decode_list
 from haulout.log.chunktable import Row
@@ -28,6 +29,7 @@ from haulout.vault.chunkfiles import ChunkFiles, Kept
 from haulout.vault.opening import Parts
 
 _REMOVED_AT_ONCE = 64
+_MANY = 16
 
 
 class Space(NamedTuple):
@@ -174,6 +176,15 @@ def sweep(parts: Parts) -> tuple[str, ...]:
                 return ()
         if parts.database.write(job) is None:
             return ("a backup reads the attachments' files; `haulout check` removes them later",)
+
+
+def sweep_when_many(parts: Parts) -> None:
+    """Sweep once enough has come together to be worth a commit of its own."""
+    with parts.database.read() as connection:
+        few = len(chunktable.gone(connection, parts.vault, _MANY)) < _MANY
+    if not few:
+        with suppress(StorageError):  # `check` goes on with it
+            sweep(parts)
 
 
 def remove_strays(parts: Parts) -> int:

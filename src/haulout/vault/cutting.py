@@ -23,7 +23,13 @@ from haulout.crypto.chunk import (
     seal_chunk,
 )
 from haulout.database.transaction import Transaction
-from haulout.errors import BlobMissingError, DamagedError, HauloutError, LimitError
+from haulout.errors import (
+    BlobMissingError,
+    DamagedError,
+    HauloutError,
+    LimitError,
+    VaultVersionError,
+)
 from haulout.log import chunktable
 from haulout.log.attachment import FANOUT, SIZE_BYTES, Chunk, encode_list, list_size
 from haulout.log.chunktable import Row
@@ -93,7 +99,7 @@ class Attach:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)  # what was begun is of use to a repetition
 
     # ------------------------------------------------------------------ content
 
@@ -202,7 +208,7 @@ class Attach:
     def _write(self, row: Row, content: bytes) -> None:
         """Write a chunk's file, unless it is there and sound."""
         if self._parts.files.has(row.id, row.size + OVERHEAD_BYTES):
-            with suppress(BlobMissingError, DamagedError):
+            with suppress(BlobMissingError, DamagedError, VaultVersionError):
                 chunks.verify(
                     self._parts.files.read(row.id), self._parts.vault_id, self._space.id, row
                 )

@@ -153,10 +153,7 @@ def _fold(
     if header.type == RecordType.MEMORY:
         content, _ = read_payload(journal.open_payload(source, stored))
         place = memories.Place(stored.num, header.id, numbers[header.namespace])
-        passage_of = None
-        if content.passage is not None:
-            passage_of = journal.find(source, content.passage.of)
-            assert passage_of is not None, "it is a passage of a memory that is not in the log"
+        passage_of = _passage_of(source, journal, content)
         memories.add(target, vault, place, entry, content, passage_of=passage_of)
         _fold_uses(uses, place, header.namespace, stored.num, content)
     elif header.type == RecordType.UPDATE:
@@ -165,7 +162,8 @@ def _fold(
         assert memory is not None, "it updates a memory that is not in the log"
         now = memories.current(target, memory)
         place = memories.Place(memory, beside["of"], numbers[header.namespace])
-        memories.add(target, vault, place, entry, content, now)
+        passage_of = _passage_of(source, journal, content)
+        memories.add(target, vault, place, entry, content, now, passage_of)
         _fold_uses(uses, place, header.namespace, stored.num, content)
         if "append" in beside:
             chunkuses.let_go(source, target, journal, memory)
@@ -180,6 +178,14 @@ def _fold(
                     memories.set_hidden(target, one, stored.num, hidden=hidden)
                 else:
                     memories.erase(target, vault, one, stored.num)
+
+
+def _passage_of(source: Transaction, journal: Journal, content: Content) -> int | None:
+    if content.passage is None:
+        return None
+    memory = journal.find(source, content.passage.of)
+    assert memory is not None, "it is a passage of a memory that is not in the log"
+    return memory
 
 
 def _fold_uses(

@@ -23,7 +23,7 @@ class Keeping(OpenVault):
         The digest depends on the memories alone: two copies of a vault give the same.
         """
         with self._database.read() as connection:
-            return export.write(connection, self._journal, Path(file))
+            return export.write(connection, self._parts, Path(file))
 
     def backup(self, file: str | os.PathLike[str]) -> BackedUp:
         """Write the whole vault to one sealed file, which the recovery kit opens anywhere.

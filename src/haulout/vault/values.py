@@ -39,8 +39,9 @@ Level = Literal["hidden", "destroyed", "everywhere"]
 """How far a forget goes (docs/spec/erasure.md).
 
 hidden: not shown any more; `undo` brings it back.
-destroyed: its keys, ciphertext and every index entry are gone from every live copy.
-everywhere: gone from every store the vault controls, too.
+destroyed: its keys, ciphertext and every index entry are gone from this disk; the stores' copies
+follow with the next sync.
+everywhere: the stores follow at once, those that answer and can take something away.
 """
 
 
@@ -53,9 +54,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         level: how far it went.
         memories: IDs of the memories it reached.
         recorded_at: when.
-        pending: what is not finished, in words; empty when all of it is done. A later `check`
-            finishes it.
-        stores: the stores whose copies are gone; "local" is this disk.
+        pending: what is not finished, in words; empty when all of it is done. A later `check`,
+            or where stores hold a copy the next `sync`, finishes it.
+        stores: where no key to it is left; "local" is this disk, the others are kinds of stores.
     """
 
     op_id: str
@@ -109,7 +110,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
         model: the embedding model in use, or None: recall is by words.
         vectors: versions with a vector of that model; waiting: versions that have none yet.
         newest: when the newest memory was recorded.
-        durability: "local": nothing leaves this disk until a store is added.
+        durability: "remote" where there are stores and every one of them holds every record;
+            "local" otherwise.
     """
 
     path: str | None
@@ -169,6 +171,9 @@ class StoreSynced(msgspec.Struct, frozen=True, kw_only=True):
         records: entries of the log that it holds; ``waiting``: those that it does not yet.
         bytes: what was sent to it and stands there, before any coding.
         published_at: when its newest head was made; None before the first.
+        ends_in_days: days until something that it holds of this vault may end, where nothing is
+            done; None where nothing ends.
+        alarm: what is about to end and was not renewed, in words; empty when all is well.
         failure: why the last attempt did not succeed; empty when it did.
     """
 
@@ -180,6 +185,8 @@ class StoreSynced(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     published_at: datetime | None = None
     failure: str = ""
+    ends_in_days: float | None = None
+    alarm: str = ""
 
 
 class Synced(msgspec.Struct, frozen=True, kw_only=True):
@@ -309,8 +316,15 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
-    """What `backup` wrote: one sealed file that the recovery kit opens."""
+    """What `backup` wrote: one sealed file that the recovery kit opens.
+
+    Attributes:
+        path: the file; ``bytes``: its size; ``records``: entries of the log.
+        chunks: pieces of attachments in it; missing: those that were not here to be taken.
+    """
 
     path: str
     records: int
     bytes: int
+    chunks: int = 0
+    missing: int = 0
