@@ -12,7 +12,6 @@ A run that cannot be read is named and counted, and the rest is restored all the
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ import msgspec
 
 from haulout.crypto.keys import DeviceKeys
 from haulout.crypto.kit import RecoveryKit
-from haulout.crypto.section import Kind, open_section
+from haulout.crypto.section import Kind
 from haulout.database.transaction import Transaction
 from haulout.errors import (
     CodingError,
@@ -31,19 +30,18 @@ from haulout.errors import (
     VaultError,
     VaultExistsError,
 )
-from haulout.index import vectors
 from haulout.index.lexical import note_analyzer
-from haulout.log import chain, published
+from haulout.log import published
 from haulout.log.chunkmap import decode_chunk_map
 from haulout.log.head import NO_STORE, Head, Ref, Run, kit_secrets, open_head
 from haulout.log.keychain import Keychain
 from haulout.log.published import Published, PublishedMap, PublishedRun
-from haulout.log.record import NO_NAMESPACE, RecordType, id_text
-from haulout.log.segment import Carried, decode_keys, decode_segment, decode_vectors, open_codes
+from haulout.log.segment import decode_keys, decode_segment, decode_vectors
 from haulout.storage.durable import make_folder
 from haulout.vault import backup, chunks, inspection, opening
 from haulout.vault.opening import Parts, World
 from haulout.vault.stores import HeadFound, Store
+from haulout.vault.taking import Taking
 
 Report = Callable[[int, int | None], None]
 
@@ -220,8 +218,8 @@ class _Restoring:
 
     def __init__(self, parts: Parts, found: Found, kit: RecoveryKit) -> None:
         self._parts, self._found, self._kit = parts, found, kit
-        self._keys = Keychain(parts.vault_id, None, kit.recovery)
-        self._tips: defaultdict[bytes, chain.Tip] = defaultdict(lambda: chain.EMPTY)
+        keys = Keychain(parts.vault_id, None, kit.recovery)
+        self._taking = Taking(parts, found.store, found.secrets, keys)
         self._failures: list[str] = []
         self._runs: list[PublishedRun] = []
         self._maps: list[PublishedMap] = []
@@ -264,20 +262,18 @@ class _Restoring:
 
     # ------------------------------------------------------------------ records
 
-    def _section(self, kind: Kind, ref: Ref) -> bytes:
-        data = self._found.store.get(ref)
-        return open_section(self._found.secrets, kind, self._parts.vault_id, data)
-
     def _take_run(self, name: str, run: Run) -> None:
         try:
-            content = self._section(Kind.SEGMENT, run.segment)
+            content = self._taking.section(Kind.SEGMENT, run.segment)
             records = decode_segment(content, self._parts.vault_id)
             if len(records) != run.records:
                 message = f"it holds {len(records)} records instead of {run.records}"
                 raise DamagedError(message)
-            wraps = {} if run.keys is None else decode_keys(self._section(Kind.KEYS, run.keys))
+            wraps = (
+                {} if run.keys is None else decode_keys(self._taking.section(Kind.KEYS, run.keys))
+            )
             first, last, dead = self._parts.database.write(
-                lambda connection: self._insert(connection, records, wraps)
+                lambda connection: self._taking.insert(connection, records, wraps)
             )
         except _READING as error:
             self._failed += run.records
@@ -286,58 +282,6 @@ class _Restoring:
         self._records += run.records
         self._runs.append(PublishedRun(first, last, run, dead, ()))
 
-    def _insert(
-        self, connection: Transaction, records: Sequence[Carried], wraps: dict[bytes, bytes]
-    ) -> tuple[int, int, int]:
-        """Insert a run's records, all or none: its first number, its last, how many are erased."""
-        tips, dead, first, num = dict(self._tips), 0, 0, 0
-        for carried in records:
-            header = carried.header
-            sealed = header.namespace != NO_NAMESPACE
-            wrap = wraps.get(header.id)
-            payload = carried.payload if wrap is not None or not sealed else None
-            tip = tips.get(header.device, chain.EMPTY)
-            _, tips[header.device] = chain.follow(tip, carried.header_bytes, carried.payload)
-            connection.execute(
-                "INSERT INTO record (vault, device, sequence, id, type, clock, header, signature,"
-                " payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    self._parts.vault, header.device, header.sequence, header.id, header.type,
-                    header.clock, carried.header_bytes, carried.signature, payload,
-                ),
-            )  # fmt: skip
-            num = connection.last_insert_rowid()
-            first = first or num
-            dead += payload is None
-            if wrap is not None and payload is not None:
-                connection.execute(
-                    "INSERT INTO record_key (num, vault, wrap) VALUES (?, ?, ?)",
-                    (num, self._parts.vault, wrap),
-                )
-            self._learn(connection, num, carried)
-            self._require_signature(carried)
-        self._tips.update(tips)
-        return first, num, dead
-
-    def _learn(self, connection: Transaction, num: int, carried: Carried) -> None:
-        """Learn a device or a key, and give a new namespace its number."""
-        header = carried.header
-        if header.type not in {RecordType.DEVICE, RecordType.KEY_EPOCH}:
-            return
-        self._keys.learn(num, header, carried.payload or b"")
-        for key in self._keys.namespaces():
-            connection.execute(
-                "INSERT OR IGNORE INTO namespace (vault, id, name) VALUES (?, ?, ?)",
-                (self._parts.vault, key.id, key.name),
-            )
-
-    def _require_signature(self, carried: Carried) -> None:
-        keys = self._keys.devices.get(carried.header.device)
-        public = keys[0] if keys else b""
-        if not chain.signature_matches(carried.header_bytes, carried.signature, public):
-            message = f"Record {id_text(carried.header.id)} is not signed by its device."
-            raise DamagedError(message)
-
     # ------------------------------------------------------------------ vectors
 
     def _take_vectors(self, run: PublishedRun) -> int:
@@ -345,34 +289,17 @@ class _Restoring:
         taken, models = 0, list[str]()
         for ref in run.run.vectors:
             try:
-                model, sealed = decode_vectors(self._section(Kind.VECTORS, ref))
+                model, sealed = decode_vectors(self._taking.section(Kind.VECTORS, ref))
             except _READING:
                 continue
             models.append(model)
             taken += self._parts.database.write(
-                lambda connection, model=model, sealed=sealed: self._insert_vectors(
+                lambda connection, model=model, sealed=sealed: self._taking.insert_vectors(
                     connection, model, sealed
                 )
             )
         if len(models) == len(run.run.vectors):
             self._runs[self._runs.index(run)] = run._replace(models=tuple(models))
-        return taken
-
-    def _insert_vectors(
-        self, connection: Transaction, model: str, sealed: dict[bytes, bytes]
-    ) -> int:
-        journal, taken = self._parts.journal, 0
-        number = vectors.model_number(connection, self._parts.vault, model)
-        vectors.choose_model(connection, self._parts.vault, model)
-        for record_id, box in sealed.items():
-            num = journal.find(connection, record_id)
-            waits = connection.execute("SELECT 1 FROM embed_queue WHERE num = ?", (num,)).fetchone()
-            if num is None or not waits:
-                continue
-            key = journal.record_key(connection, journal.stored(connection, num))
-            parts = open_codes(key, record_id, model, box)
-            vectors.add_codes(connection, self._parts.vault, number, num, parts)
-            taken += 1
         return taken
 
     # ------------------------------------------------------------------ attachments
@@ -381,7 +308,7 @@ class _Restoring:
         """Bring back the chunks of attachments: how many are here, and how many are not."""
         for number, ref in enumerate(self._found.head.chunks):
             try:
-                content = self._section(Kind.CHUNK_MAP, ref)
+                content = self._taking.section(Kind.CHUNK_MAP, ref)
                 places = decode_chunk_map(content)
             except _READING as error:
                 self._failures.append(f"map {number} of attachments: {error.message}")
@@ -408,7 +335,7 @@ class _Restoring:
         if ref is None:
             return "no map names it"
         try:
-            chunks.put_sealed(self._parts, chunk, self._section(Kind.CHUNK, ref))
+            chunks.put_sealed(self._parts, chunk, self._taking.section(Kind.CHUNK, ref))
         except (*_READING, NotFoundError) as error:
             return error.message
         return ""
