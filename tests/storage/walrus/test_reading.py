@@ -19,6 +19,7 @@ from haulout.errors import (
 )
 from haulout.redstuff import blob_id, encode, parameters, recover_sliver
 from haulout.storage.walrus.hedging import Fault
+from haulout.testing.walrus import answers
 from haulout.testing.walrus.network import LoopbackNetwork
 
 DATA = Random(1).randbytes(5000)
@@ -328,3 +329,28 @@ def test_every_wrong_answer_is_one_of_our_errors(stored, network):
         network.status(NAME)
     with pytest.raises(HauloutError):
         network.put(b"x")
+
+
+def test_a_node_that_gives_authentic_bytes_of_something_else_is_named(stored, network):
+    other = network.put(b"another blob").blob_id
+    for station in stored.nodes[:2]:
+        station.faults.mixes_up = True
+    metadata = encode(DATA, 10).metadata
+    mixed = network.nodes[0]
+    with pytest.raises(WrongBytesError, match=f"{mixed.url} gives another blob's"):
+        mixed.metadata(NAME)
+    with pytest.raises(WrongBytesError, match=f"{mixed.url} gives primary sliver"):
+        mixed.sliver(metadata, stored.nodes[0].state.pairs(NAME)[0], "primary")
+    read = network.read_from_nodes(NAME)
+    assert read.data == DATA
+    assert {fault.kind for fault in read.faults} <= {"wrong"}
+    assert network.get_from_nodes(other) == b"another blob"
+
+
+def test_a_part_of_another_length_is_refused(stored, network):
+    aggregator = network.aggregators[0]
+    assert aggregator.blob_part(NAME, 10, 20).data == DATA[10:30]
+    stored.aggregators[0].service._app._app = answers.octets(b"short")
+    for read in (aggregator.blob_part, aggregator.blob_range):
+        with pytest.raises(WrongBytesError, match="5 bytes of a range of 20"):
+            read(NAME, 10, 20)

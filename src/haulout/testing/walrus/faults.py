@@ -36,6 +36,7 @@ class Faults:
         busy: 429 in plain text.
         lose: nothing is found any more, and blobs do not exist.
         forget: certified blobs cannot be read any more, and still count as certified.
+        mixes_up: a storage node gives another blob's metadata, and the next pair's slivers.
         broke: a publisher's wallet is empty.
         wrong_id: a publisher answers with another blob's ID.
         dies_after_paying: a publisher registers, and then breaks the connection.
@@ -53,6 +54,7 @@ class Faults:
     busy: bool = False
     lose: bool = False
     forget: bool = False
+    mixes_up: bool = False
     broke: bool = False
     wrong_id: bool = False
     dies_after_paying: bool = False
@@ -84,7 +86,7 @@ class Faults:
         fresh = Faults()
         for name in (
             "lie", "equivocate", "truncate", "lost_answers", "dead", "busy", "lose", "forget",
-            "broke", "wrong_id", "dies_after_paying", "status", "delay", "only",
+            "mixes_up", "broke", "wrong_id", "dies_after_paying", "status", "delay", "only",
         ):  # fmt: skip
             setattr(self, name, getattr(fresh, name))
         self.release()
