@@ -24,12 +24,21 @@ PUBLIC = [
     "Exported",
     "HauloutError",
     "Memory",
+    "NotRemoteWarning",
     "Page",
     "Recalled",
     "Receipt",
     "RecoveryKit",
+    "Restored",
     "Stats",
+    "StoreOptions",
+    "StoreSynced",
+    "Synced",
     "Vault",
+    "VolumeReport",
+    "VolumesRebalanced",
+    "VolumesRepaired",
+    "VolumesReport",
     "__version__",
 ]
 EMPTY = inspect.Parameter.empty
@@ -98,10 +107,14 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
             metadata=None,
             source=None,
             vector=None,
+            attach=None,
+            attach_name=None,
             op_id=None,
+            wait="local",
+            progress=None,
         ),
     ],
-    "remember_many": [("items", POSITIONAL, EMPTY), ("progress", NAMED, None)],
+    "remember_many": [("items", POSITIONAL, EMPTY), *named(wait="local", progress=None)],
     "recall": [
         ("query", POSITIONAL, None),
         *named(
@@ -134,6 +147,12 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
     "check": named(remote=False, progress=None),
     "rebuild": named(vectors=False, progress=None),
     "catch_up": named(progress=None),
+    "attachment": [("id", POSITIONAL, EMPTY)],
+    "append": [
+        ("id", POSITIONAL, EMPTY),
+        ("data", POSITIONAL, EMPTY),
+        *named(op_id=None, every=5.0, progress=None),
+    ],
     "sync": named(progress=None),
     "stores": [],
     "locator": [],
@@ -163,7 +182,7 @@ def test_update_takes_an_id_a_text_and_any_other_field_by_name() -> None:
     assert first == ("id", POSITIONAL, EMPTY)
     assert text[:2] == ("text", POSITIONAL)
     assert text[2] is not EMPTY
-    assert rest == [("op_id", NAMED, None), ("changes", "others", EMPTY)]
+    assert rest == [*named(op_id=None, wait="local"), ("changes", "others", EMPTY)]
 
 
 def test_a_vault_is_made_opened_or_restored() -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from haulout.log.memory import Memory
     from haulout.vault import Vault
     from haulout.vault.asynchronous import AsyncVault
+    from haulout.vault.restoring import Restored
+    from haulout.vault.standing import NotRemoteWarning
+    from haulout.vault.storeoptions import StoreOptions
     from haulout.vault.values import (
         BackedUp,
         CheckReport,
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
         Page,
         Receipt,
         Stats,
+        StoreSynced,
+        Synced,
+        VolumeReport,
+        VolumesRebalanced,
+        VolumesRepaired,
+        VolumesReport,
     )
 
 _HOMES = {
@@ -43,12 +52,21 @@ _HOMES = {
     "Exported": "haulout.vault.values",
     "HauloutError": "haulout.errors",
     "Memory": "haulout.log.memory",
+    "NotRemoteWarning": "haulout.vault.standing",
     "Page": "haulout.vault.values",
     "Recalled": "haulout.index.search",
     "Receipt": "haulout.vault.values",
     "RecoveryKit": "haulout.crypto.kit",
+    "Restored": "haulout.vault.restoring",
     "Stats": "haulout.vault.values",
+    "StoreOptions": "haulout.vault.storeoptions",
+    "StoreSynced": "haulout.vault.values",
+    "Synced": "haulout.vault.values",
     "Vault": "haulout.vault",
+    "VolumeReport": "haulout.vault.values",
+    "VolumesRebalanced": "haulout.vault.values",
+    "VolumesRepaired": "haulout.vault.values",
+    "VolumesReport": "haulout.vault.values",
 }
 
 __all__ = [
@@ -61,12 +79,21 @@ __all__ = [
     "Exported",
     "HauloutError",
     "Memory",
+    "NotRemoteWarning",
     "Page",
     "Recalled",
     "Receipt",
     "RecoveryKit",
+    "Restored",
     "Stats",
+    "StoreOptions",
+    "StoreSynced",
+    "Synced",
     "Vault",
+    "VolumeReport",
+    "VolumesRebalanced",
+    "VolumesRepaired",
+    "VolumesReport",
     "__version__",
 ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
+from haulout.cli import exits
 from haulout.cli.session import Session
 from haulout.errors import ConflictError, InputError, LimitError
 
@@ -170,6 +171,13 @@ def content_options(tag_words: str) -> Callable[[_Command], _Command]:
     )
 
 
+wait_option = click.option(
+    "--wait",
+    type=click.Choice(["local", "remote"]),
+    default="local",
+    show_default=True,
+    help="For this disk, or for every store as well; exits with 7 where one lacks it.",
+)
 namespace_option = click.option(
     "--namespace", "-n", metavar="NAME", help="One namespace, or a subtree such as 'work/**'."
 )
@@ -231,6 +239,11 @@ def _standard_input() -> str:
         message = f"Standard input has more than {_MOST_INPUT} bytes, the limit of one memory."
         raise LimitError(message, hint="`haulout import` takes files of any size.")
     return text
+
+
+def reached(memory: Memory, wait: str) -> int:
+    """The exit code of a write that was to reach so far."""
+    return exits.OK if wait in {"local", memory.durability} else exits.STORAGE
 
 
 def memory_id(session: Session, vault: Vault, given: str) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from haulout.cli import screen
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
-from haulout.errors import InputError
+from haulout.errors import HauloutError, InputError
+
+if TYPE_CHECKING:
+    from haulout.vault.values import Synced
 
 
 @click.command(
@@ -30,7 +34,7 @@ def command(session: Session, name: str, read_only: bool) -> None:
 
     A client starts this by itself once `haulout connect` has told it to. The app gets remember,
     recall, get, list, update, forget, history and context; what it writes carries NAME as its
-    source.
+    source. Where the vault has stores, what is new is sent to them meanwhile.
     """
     from haulout.operations import app
 
@@ -43,4 +47,16 @@ def command(session: Session, name: str, read_only: bool) -> None:
     with session.opened() as vault:
         from haulout.server.mcp import serve_stdio
 
+        if vault.stores().stores:
+            vault.keep_synced(told=_told)
+
         serve_stdio(vault, principal)
+
+
+def _told(what: Synced | HauloutError) -> None:
+    """Say on standard error, which clients keep in their logs, why nothing could be sent."""
+    failures = [str(what)] if isinstance(what, HauloutError) else []
+    if not isinstance(what, HauloutError):
+        failures = [f"{one.name}: {one.failure}" for one in what.stores if one.failure]
+    for failure in failures:
+        screen.warn(failure)

@@ -85,7 +85,8 @@ class Session:
         """Carry out one operation as the owner, who is whoever can open the vault here."""
         from haulout.operations import OWNER, execute
 
-        return execute(vault, OWNER, operation, progress=progress)
+        with self.warnings_told():
+            return execute(vault, OWNER, operation, progress=progress)
 
     def embedder(self) -> Embedder | str:
         """What turns text into vectors, as the environment says."""

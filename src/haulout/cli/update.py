@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from haulout.cli import exits, screen
-from haulout.cli.arguments import content_options, memory_id, text_of
+from haulout.cli.arguments import content_options, memory_id, reached, text_of, wait_option
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from haulout.vault.standing import Wait
 
 _CLEARED: dict[str, tuple[str, Any]] = {
     "kind": ("kind", None),
@@ -43,6 +46,7 @@ _CLEARED: dict[str, tuple[str, Any]] = {
     multiple=True,
     help="Take this away. Repeatable.",
 )
+@wait_option
 @click.pass_obj
 def command(
     session: Session,
@@ -50,8 +54,9 @@ def command(
     text: tuple[str, ...],
     clear: tuple[str, ...],
     op_id: str | None,
+    wait: Wait,
     **given: Any,
-) -> None:
+) -> int:
     """Correct a memory, or replace what it says.
 
     ID is a memory's ID, or at least 6 characters of its beginning; TEXT its new words, `-` to
@@ -66,7 +71,7 @@ def command(
         raise click.UsageError(message)
     with session.opened() as vault:
         target = memory_id(session, vault, id)
-        memory = session.run(vault, Update(id=target, op_id=op_id, **changes))
+        memory = session.run(vault, Update(id=target, op_id=op_id, wait=wait, **changes))
 
     def show() -> None:
         if screen.on_terminal():
@@ -77,6 +82,7 @@ def command(
             screen.say(memory.id)
 
     session.answer(memory, show)
+    return reached(memory, wait)
 
 
 def _changes(text: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:

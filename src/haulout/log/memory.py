@@ -86,7 +86,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         recorded_at: when the vault first recorded it; updated_at: this version of it.
         version: 1 for the first, counting updates.
         op_id: the operation that wrote this version; `undo` takes it.
-        durability: "local" once it is on this disk, "remote" once on the chosen store.
+        durability: "local" once it is on this disk; "remote" where a write that waited for the
+            stores, `get` or `list` found that every one of them holds it as well.
         created: False where an operation ID was repeated and this is its first result.
         erased: True only in a batch's answer, where a repeated operation's memory was erased
             since: nothing was written again and the text is empty.

@@ -24,6 +24,7 @@ from haulout.vault.arguments import Progress
 from haulout.vault.awaiting import Awaiting
 from haulout.vault.opening import World
 from haulout.vault.sources import Source
+from haulout.vault.standing import Wait
 from haulout.vault.threads import Opening, Threads, made, on_loop
 from haulout.vault.values import Event, Level, Page, Receipt, Stats
 from haulout.vault.vault import Vault
@@ -237,6 +238,7 @@ class AsyncVault(Awaiting):
         attach: Source | None = None,
         attach_name: str | None = None,
         op_id: str | None = None,
+        wait: Wait = "local",
         progress: Progress | None = None,
     ) -> Memory:
         """Keep something. When this returns it is durable here and found by its words.
@@ -255,10 +257,13 @@ class AsyncVault(Awaiting):
             attach_name: what it is called; the file's name where none is given.
             op_id: makes the call safe to repeat: the same ID and arguments give the first
                 result again. An attach that broke off goes on where it stopped.
+            wait: "remote" publishes at once and returns when every store has it, too; where one
+                does not take it, the answer says "local" and a `NotRemoteWarning` says why.
             progress: called with bytes attached and their number, where it is known.
 
         Raises:
-            InputError, LimitError: an argument is wrong. OperationReusedError: the ID was used
+            InputError, LimitError: an argument is wrong, or nothing could become remote because
+            there is no store; nothing is kept. OperationReusedError: the ID was used
             for something else. ErasedError: what it wrote was erased. StorageError: not kept.
         """
         return await self._threads.run(
@@ -278,16 +283,22 @@ class AsyncVault(Awaiting):
             attach=attach,
             attach_name=attach_name,
             op_id=op_id,
+            wait=wait,
             progress=on_loop(progress),
         )
 
     async def remember_many(
-        self, items: Iterable[Mapping[str, Any]], *, progress: Progress | None = None
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        wait: Wait = "local",
+        progress: Progress | None = None,
     ) -> list[Memory]:
         """Keep many things, with one commit for every 500 of them.
 
         Args:
-            items: mappings of `remember`'s arguments.
+            items: mappings of `remember`'s arguments, but ``attach`` and ``wait``.
+            wait: as for `remember`; stores get everything after the last commit.
             progress: called after each commit with the number kept so far and the total,
                 where it is known.
 
@@ -295,7 +306,9 @@ class AsyncVault(Awaiting):
             As `remember`; the message names the item. Earlier batches stay; an item whose
             operation ID was erased is answered with ``erased=True`` and written no more.
         """
-        return await self._threads.run(self._vault.remember_many, items, progress=on_loop(progress))
+        return await self._threads.run(
+            self._vault.remember_many, items, wait=wait, progress=on_loop(progress)
+        )
 
     async def update(
         self,
@@ -303,13 +316,14 @@ class AsyncVault(Awaiting):
         text: str | msgspec.UnsetType = msgspec.UNSET,
         *,
         op_id: str | None = None,
+        wait: Wait = "local",
         **changes: Any,
     ) -> Memory:
         """Correct or replace what a memory says. The old version stays answerable with `as_of`.
 
         Args:
             id: the memory; ``text``: its new words.
-            op_id: as for `remember`.
+            op_id, wait: as for `remember`.
             changes: any other of `remember`'s arguments but namespace; what is not given stays
                 as it is. ``valid_from`` says since when the new version is true; the old one
                 is taken to have been true up to then.
@@ -318,7 +332,14 @@ class AsyncVault(Awaiting):
             NotFoundError, ErasedError: there is no such memory (any more). InputError: an
             argument is wrong, or nothing is changed. Otherwise as `remember`.
         """
-        return await self._threads.run(self._vault.update, id, text, op_id=op_id, **changes)
+        return await self._threads.run(
+            self._vault.update,
+            id,
+            text,
+            op_id=op_id,
+            wait=wait,
+            **changes,
+        )
 
     async def forget(
         self,
@@ -333,7 +354,8 @@ class AsyncVault(Awaiting):
         Args:
             target: an ID, several IDs, or a filter (docs/spec/filter.md).
             level: "hidden" (undo brings it back), "destroyed" (keys, ciphertext and index
-                entries gone from every live copy) or "everywhere" (from every store, too).
+                entries gone from this disk; stores follow with the next sync) or "everywhere"
+                (stores follow at once, as far as they answer and can).
             namespace: limits a filter to a namespace or a subtree such as ``work/**``.
             op_id: as for `remember`.
 

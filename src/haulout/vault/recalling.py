@@ -29,6 +29,7 @@ from haulout.vault.arguments import (
     time_argument,
 )
 from haulout.vault.openvault import OpenVault
+from haulout.vault.standing import published_through, told_remote
 from haulout.vault.values import Event, Page, Stats
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class Recalling(OpenVault):
         memory_id = id_bytes(id)
         with self._database.read() as connection:
             _, now = writing.visible_place(connection, self._journal, memory_id)
-            return memories.read(connection, [now.num])[0]
+            through = published_through(connection, self._parts.vault)
+            return told_remote(memories.read(connection, [now.num])[0], now.num, through)
 
     def resolve(self, prefix: str, *, of: Literal["memory", "operation"] = "memory") -> str:
         """The whole ID of the one memory (or operation) whose ID begins so.
@@ -170,7 +172,9 @@ class Recalling(OpenVault):
                 before=before,
                 limit=limit + 1,
             )
-            found = memories.read(connection, nums[:limit])
+            through = published_through(connection, self._parts.vault)
+            pairs = zip(memories.read(connection, nums[:limit]), nums[:limit], strict=True)
+            found = [told_remote(memory, num, through) for memory, num in pairs]
         following = found[-1].id if len(nums) > limit else None
         return Page(memories=tuple(found), next=following)
 
@@ -191,4 +195,9 @@ class Recalling(OpenVault):
         """The vault in figures."""
         model = self._meaning.model
         with self._database.read() as connection:
-            return inspection.stats(connection, self._parts, model)
+            found = inspection.stats(connection, self._parts, model)
+        # The stores are looked at after the records: then what is remote is all that was counted.
+        synced = self._remote.status()
+        if not synced.stores or not synced.complete:
+            return found
+        return msgspec.structs.replace(found, durability="remote")

@@ -29,6 +29,14 @@ from haulout.vault.arguments import Progress, checked_item, request_body
 from haulout.vault.attached import remember_attached
 from haulout.vault.openvault import OpenVault
 from haulout.vault.sources import Source
+from haulout.vault.standing import (
+    Wait,
+    checked_wait,
+    cleared_from,
+    copies_pending,
+    holding,
+    made_remote,
+)
 from haulout.vault.values import Level, Receipt
 
 if TYPE_CHECKING:
@@ -60,6 +68,7 @@ class Remembering(OpenVault):
         attach: Source | None = None,
         attach_name: str | None = None,
         op_id: str | None = None,
+        wait: Wait = "local",
         progress: Progress | None = None,
     ) -> Memory:
         """Keep something. When this returns it is durable here and found by its words.
@@ -78,10 +87,13 @@ class Remembering(OpenVault):
             attach_name: what it is called; the file's name where none is given.
             op_id: makes the call safe to repeat: the same ID and arguments give the first
                 result again. An attach that broke off goes on where it stopped.
+            wait: "remote" publishes at once and returns when every store has it, too; where one
+                does not take it, the answer says "local" and a `NotRemoteWarning` says why.
             progress: called with bytes attached and their number, where it is known.
 
         Raises:
-            InputError, LimitError: an argument is wrong. OperationReusedError: the ID was used
+            InputError, LimitError: an argument is wrong, or nothing could become remote because
+            there is no store; nothing is kept. OperationReusedError: the ID was used
             for something else. ErasedError: what it wrote was erased. StorageError: not kept.
         """
         item: dict[str, Any] = {
@@ -92,9 +104,11 @@ class Remembering(OpenVault):
         content = checked_content(text, **item)
         place = checked_namespace(namespace)
         operation = None if op_id is None else checked_operation_id(op_id)
+        waits = checked_wait(self._remote, wait)
         if attach is not None:
             given = attach, attach_name
-            return remember_attached(self._parts, place, content, operation, given, progress)
+            kept = remember_attached(self._parts, place, content, operation, given, progress)
+            return made_remote(self._parts, self._remote, [kept])[0] if waits else kept
         if attach_name is not None:
             message = "attach_name names what is attached, and nothing is."
             raise InputError(message)
@@ -103,15 +117,21 @@ class Remembering(OpenVault):
             written = writing.remember(connection, self._journal, place, content, operation)
             return writing.as_memory(connection, written, operation)
 
-        return self._database.write(job)
+        kept = self._database.write(job)
+        return made_remote(self._parts, self._remote, [kept])[0] if waits else kept
 
     def remember_many(
-        self, items: Iterable[Mapping[str, Any]], *, progress: Progress | None = None
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        wait: Wait = "local",
+        progress: Progress | None = None,
     ) -> list[Memory]:
         """Keep many things, with one commit for every 500 of them.
 
         Args:
-            items: mappings of `remember`'s arguments.
+            items: mappings of `remember`'s arguments, but ``attach`` and ``wait``.
+            wait: as for `remember`; stores get everything after the last commit.
             progress: called after each commit with the number kept so far and the total,
                 where it is known.
 
@@ -119,6 +139,7 @@ class Remembering(OpenVault):
             As `remember`; the message names the item. Earlier batches stay; an item whose
             operation ID was erased is answered with ``erased=True`` and written no more.
         """
+        waits = checked_wait(self._remote, wait)
         total = len(items) if isinstance(items, Sequence) else None
         kept: list[Memory] = []
         batch: list[tuple[str, Content, str | None]] = []
@@ -133,7 +154,7 @@ class Remembering(OpenVault):
             kept += self._remember_batch(batch)
             if progress:
                 progress(len(kept), total)
-        return kept
+        return made_remote(self._parts, self._remote, kept) if waits and kept else kept
 
     def _remember_batch(self, batch: Sequence[tuple[str, Content, str | None]]) -> list[Memory]:
         return self._database.write(
@@ -146,13 +167,14 @@ class Remembering(OpenVault):
         text: str | msgspec.UnsetType = msgspec.UNSET,
         *,
         op_id: str | None = None,
+        wait: Wait = "local",
         **changes: Any,
     ) -> Memory:
         """Correct or replace what a memory says. The old version stays answerable with `as_of`.
 
         Args:
             id: the memory; ``text``: its new words.
-            op_id: as for `remember`.
+            op_id, wait: as for `remember`.
             changes: any other of `remember`'s arguments but namespace; what is not given stays
                 as it is. ``valid_from`` says since when the new version is true; the old one
                 is taken to have been true up to then.
@@ -171,12 +193,14 @@ class Remembering(OpenVault):
         checked = checked_content(words, **{k: v for k, v in given.items() if k != "text"})
         fields = {name: getattr(checked, name) for name in given}
         operation = None if op_id is None else checked_operation_id(op_id)
+        waits = checked_wait(self._remote, wait)
 
         def job(connection: Transaction) -> Memory:
             written = writing.update(connection, self._journal, memory_id, fields, operation)
             return writing.as_memory(connection, written, operation)
 
-        return self._database.write(job)
+        kept = self._database.write(job)
+        return made_remote(self._parts, self._remote, [kept])[0] if waits else kept
 
     def forget(
         self,
@@ -191,7 +215,8 @@ class Remembering(OpenVault):
         Args:
             target: an ID, several IDs, or a filter (docs/spec/filter.md).
             level: "hidden" (undo brings it back), "destroyed" (keys, ciphertext and index
-                entries gone from every live copy) or "everywhere" (from every store, too).
+                entries gone from this disk; stores follow with the next sync) or "everywhere"
+                (stores follow at once, as far as they answer and can).
             namespace: limits a filter to a namespace or a subtree such as ``work/**``.
             op_id: as for `remember`.
 
@@ -214,7 +239,7 @@ class Remembering(OpenVault):
             request = request_body(given, namespace)
         else:
             targets = [id_bytes(one) for one in given]
-        held = 0
+        held = oldest = 0
 
         def job(connection: Transaction) -> Receipt:
             found = targets
@@ -222,7 +247,9 @@ class Remembering(OpenVault):
                 found = history.matching(connection, self._journal, given, namespace)  # pyright: ignore[reportArgumentType] a mapping here
             named = writing.chunks_named_by(connection, self._journal, found)
             receipt = writing.forget(connection, self._journal, found, level, operation, request)
-            nonlocal held
+            nonlocal held, oldest
+            nums = (self._journal.find(connection, id_bytes(one)) for one in receipt.memories)
+            oldest = min((num for num in nums if num is not None), default=0)
             held = chunktable.held_by_attaches(connection, self._parts.vault, named)
             if level != "hidden" and receipt.memories:
                 inspection.note_pending_scrub(connection, self._parts.vault)
@@ -234,7 +261,18 @@ class Remembering(OpenVault):
         if level == "hidden" or not receipt.memories:
             return receipt
         pending = (*self._swept(held), *inspection.scrub(self._parts, _SCRUB_BYTES))
-        return msgspec.structs.replace(receipt, pending=pending)
+        return self._beyond_this_disk(msgspec.structs.replace(receipt, pending=pending), oldest)
+
+    def _beyond_this_disk(self, receipt: Receipt, oldest: int) -> Receipt:
+        """What of a forget has reached the stores, and what has not."""
+        kinds = holding(self._remote.rows(), oldest)
+        gone: tuple[str, ...] = ()
+        if kinds and receipt.level == "everywhere":
+            gone = cleared_from(self._parts, self._remote, kinds)
+        left = copies_pending([kind for kind in kinds if kind not in gone])
+        return msgspec.structs.replace(
+            receipt, stores=(*receipt.stores, *gone), pending=(*receipt.pending, *left)
+        )
 
     def _swept(self, held: int) -> tuple[str, ...]:
         """Remove the files of erased attachments; what is pending, in words."""
