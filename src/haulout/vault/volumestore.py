@@ -8,7 +8,7 @@ from typing import Final
 
 from haulout.errors import BlobMissingError, TooFewSliversError, WrongBytesError
 from haulout.log.head import Ref
-from haulout.redstuff import blob_id, blob_id_bytes, blob_id_text
+from haulout.redstuff import Encoded, blob_id_bytes, blob_id_text, encode
 from haulout.storage.address import open_backend
 from haulout.storage.backend import Backend
 from haulout.storage.bucket import OPTIONS, SECRETS
@@ -38,6 +38,7 @@ class VolumeStore:
         self.faults: list[Fault] = []
         self._told = told or self.faults.append
         self._last: tuple[bytes, bytes] = (b"", b"")
+        self._encoded: tuple[bytes, Encoded | None] = (b"", None)
 
     @classmethod
     def open(
@@ -66,7 +67,15 @@ class VolumeStore:
 
     def blob_id(self, data: bytes) -> bytes:
         """The ID that these bytes have over this set's shards."""
-        return blob_id_bytes(blob_id(data, self.volumes.layout.n_shards))
+        return self._coded(data).blob_id
+
+    def _coded(self, data: bytes) -> Encoded:
+        """A pack encoded; the last one is kept, for it is named first and sent right after."""
+        known, encoded = self._encoded
+        if encoded is None or known is not data:
+            encoded = encode(data, self.volumes.layout.n_shards)
+            self._encoded = (data, encoded)
+        return encoded
 
     def epoch(self) -> int | None:
         """Volumes have no epochs."""
@@ -75,7 +84,7 @@ class VolumeStore:
     def put(self, data: bytes, purchase: Purchase) -> Kept:  # noqa: ARG002 - volumes sell no time
         """Keep a pack on a write quorum of the volumes."""
         # A name that stands after a crash does not say that it is durable: all is sent again.
-        stored = self.volumes.put(data, resend=True)
+        stored = self.volumes.put(self._coded(data), resend=True)
         missing = tuple(f"shard {shard} on {at}: {why}" for shard, at, why in stored.missing)
         return Kept(blob_id_bytes(stored.blob_id), None, missing)
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from haulout.errors import InputError, StoreUnavailableError
+from haulout.redstuff import Encoded
 from haulout.storage.backend import Backend
 from haulout.storage.volumes import heads
 from haulout.storage.volumes.clock import Clock, SystemClock
@@ -117,11 +118,12 @@ class VolumeSet:
 
     # ------------------------------------------------------------------ blobs
 
-    def put(self, data: bytes, *, resend: bool = False) -> Stored:
+    def put(self, data: bytes | Encoded, *, resend: bool = False) -> Stored:
         """Keep a blob: encode it, and write every shard's object to its volume.
 
         Args:
-            data: the blob; at most `redstuff.most_bytes` for the layout's shards.
+            data: the blob, at most `redstuff.most_bytes` for the layout's shards; or one that was
+                encoded for them already.
             resend: write also what stands already, as after a crash of this program: that a name
                 stands does not say that it is durable.
 

@@ -86,10 +86,11 @@ class Stragglers:
 class Putting:
     """One put under way."""
 
-    def __init__(self, members: Members, data: bytes, *, resend: bool) -> None:
+    def __init__(self, members: Members, data: bytes | Encoded, *, resend: bool) -> None:
         self._members = members
         self._resend = resend
-        self._encoded: Encoded = encode(data, members.layout.n_shards)
+        ready = data if isinstance(data, Encoded) else encode(data, members.layout.n_shards)
+        self._encoded: Encoded = ready
         self._encoding = Lock()
         self._size = object_size(self._encoded.size, members.layout.n_shards)
         self._durable: set[int] = set()
