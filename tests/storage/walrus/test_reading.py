@@ -84,7 +84,7 @@ def test_a_slow_aggregator_is_not_waited_for(stored, client):
     network = client(hedge_after=0.05)
     stored.aggregators[0].faults.stall()
     read = network.read(NAME)
-    assert (read.data, read.url) == (DATA, stored.urls.aggregators[1])
+    assert (read.data, read.url, read.faults) == (DATA, stored.urls.aggregators[1], ())
     stored.aggregators[0].faults.release()
 
 
@@ -248,11 +248,19 @@ def test_nodes_that_lie_about_slivers_alone_are_each_named(stored, client):
     assert liars <= {s.url for s in stored.nodes[:3]}
 
 
-def test_stalled_nodes_are_passed_by(stored, client):
+def test_stalled_nodes_are_passed_by_before_they_count_as_failed(stored, client):
+    network = client(hedge_after=0.05)
+    for station in stored.nodes[:2]:
+        station.faults.stall()
+    read = network.read_from_nodes(NAME)
+    assert (read.data, read.faults) == (DATA, ())
+    assert network.status(NAME).certified
+
+
+def test_a_range_of_stalled_rows_is_read_from_others(stored, client):
     network = client(impatient=True)
     for station in stored.nodes[:2]:
         station.faults.stall()
-    assert network.get_from_nodes(NAME) == DATA
     assert network.get_range(NAME, 0, 5000) == DATA
 
 

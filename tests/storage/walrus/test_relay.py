@@ -16,6 +16,7 @@ from haulout.redstuff import blob_id, blob_id_bytes
 from haulout.redstuff.certificate import Certificate, blob_message
 from haulout.storage.walrus.relay import Paid
 from haulout.storage.walrus.wire import Tip
+from haulout.testing.walrus import answers
 from haulout.testing.walrus.network import LoopbackNetwork
 
 DATA = b"tide tables " * 50
@@ -67,6 +68,15 @@ def test_a_relay_wants_its_tip_and_the_right_blob(client):
             relay.upload(blob_id(b"other", 4), DATA, paid=Paid(right, nonce))
         with pytest.raises(StoreUnavailableError, match="500"):
             relay.upload(NAME, DATA, paid=Paid(right, nonce))
+
+
+def test_a_relay_that_answers_about_another_blob_is_refused(client):
+    with LoopbackNetwork(1, 4, signatures=False) as net:
+        told = {"signers": [0], "serialized_message": [], "signature": ""}
+        answer = answers.json({"blob_id": [1] * 32, "confirmation_certificate": told})
+        net.relays[0].service._app._app = answer
+        with pytest.raises(WrongBytesError, match=net.urls.relays[0]):
+            client(net.config()).relays[0].upload(NAME, DATA)
 
 
 def test_a_relay_that_is_not_there_can_be_asked_again(client):
