@@ -481,3 +481,13 @@ def test_threads_that_place_the_same_blob_pay_once(net, network):
     assert sorted(placed.already for placed in found) == [False] + [True] * 5
     assert paid(net) == 1
     assert network._placing == {}
+
+
+def test_nodes_that_call_it_certified_must_give_its_metadata_too(net, network):
+    for station in net.nodes:
+        station.faults.forget = True
+    with pytest.raises(StoreUnavailableError, match="nobody bears it out"):
+        network.put(DATA)
+    for station in net.nodes:
+        station.faults.clear()
+    network.confirm(NAME)

@@ -62,6 +62,7 @@ def test_a_permanent_blob_that_stands_for_long_enough_is_told_with_the_event(net
     assert "newlyCreated" in put(DATA, "epochs=4&permanent=true").json
     assert "newlyCreated" in put(DATA, "epochs=1&permanent=true&force=true").json
     assert len(net.ledger.paid(NAME)) == 3
+    assert "newlyCreated" in put(DATA, "epochs=1").json, "a deletable one is not looked up"
 
 
 def test_with_reuse_resources_the_wallet_is_looked_into(net, put):
