@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-import cbor2
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
@@ -126,7 +125,7 @@ def decode_segment(content: bytes, vault: bytes) -> list[Carried]:
         # One run, one encoding: devices and namespaces in the order in which they come, none idle.
         if not records or encode_segment(lane, records) != content:
             raise ValueError(len(records))
-    except (TypeError, ValueError, IndexError, cbor2.CBORError) as error:
+    except (TypeError, ValueError, IndexError) as error:
         message = "A segment does not have the form of docs/spec/segment.md."
         raise DamagedError(message) from error
     return records
