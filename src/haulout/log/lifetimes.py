@@ -57,12 +57,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     Attributes:
         epoch: the newest one that was met; ``at``: when it was met last, microseconds.
-        began: it did not begin before this, microseconds; None where that is not known.
+        began: it did not begin before this, microseconds: it was met within its length.
     """
 
     epoch: int
     at: int
-    began: int | None = None
+    began: int
 
 
 class Now(NamedTuple):
@@ -85,16 +85,14 @@ def see(seen: Seen | None, epoch: int | None, at: int, terms: Terms) -> Seen | N
     """
     if epoch is None or (seen is not None and epoch < seen.epoch):
         return seen
-    if seen is None:
-        return Seen(epoch=epoch, at=at)
-    if epoch == seen.epoch:
-        return msgspec.structs.replace(seen, at=max(at, seen.at))
     length = int(terms.epoch_days * _DAY)
-    passed = epoch - seen.epoch
-    began = seen.at + (passed - 1) * length
-    if seen.began is not None:
-        began = max(began, seen.began + passed * length)
-    return Seen(epoch=epoch, at=at, began=began)
+    began = at - length
+    if seen is not None and epoch == seen.epoch:
+        began = max(began, seen.began)
+    elif seen is not None:
+        passed = epoch - seen.epoch
+        began = max(began, seen.began + passed * length, seen.at + (passed - 1) * length)
+    return Seen(epoch=epoch, at=at if seen is None else max(at, seen.at), began=began)
 
 
 def now(seen: Seen | None, at: int, terms: Terms) -> Now:
@@ -105,10 +103,9 @@ def now(seen: Seen | None, at: int, terms: Terms) -> Now:
     if seen is None:
         return Now(0, 0.0)
     length = int(terms.epoch_days * _DAY)
-    if seen.began is None:
-        passed = ceil((at - seen.at) / length) if at > seen.at else 0
-        return Now(seen.epoch + passed, 0.0)
-    passed = max(0, (at - seen.began) // length) if at > seen.at else 0
+    passed = 0
+    if at > seen.at:
+        passed = max(0, -((seen.began - at) // length) - 1)
     left = seen.began + (passed + 1) * length - at
     return Now(seen.epoch + passed, max(0.0, left / _DAY))
 

@@ -45,12 +45,11 @@ class Packs:
         return [*self._close(lasting=True), *self._close(lasting=False)]
 
     def join(self) -> list[Pack]:
-        """Let what is not worth a blob of its own share the one of the keys; the pack that is."""
+        """Let what is not worth a blob share that of the keys; the pack where it is one."""
         rest = sum(size for _, size in self._open[True])
-        if is_lasting(rest, self._most):
+        if is_lasting(rest, self._most) or not self._fits(rest, lasting=False):
             return self._close(lasting=True)
-        if self._fits(rest, lasting=False):
-            self._open = {True: [], False: [*self._open[True], *self._open[False]]}
+        self._open = {True: [], False: [*self._open[True], *self._open[False]]}
         return []
 
     def make_room(self, size: int) -> list[Pack]:

@@ -13,7 +13,7 @@ import msgspec
 
 from haulout.database.lock import WriterLock
 from haulout.errors import HauloutError, InputError, NotFoundError
-from haulout.log import published
+from haulout.log import lifetimes, published
 from haulout.log.clock import from_microseconds
 from haulout.log.locator import MOST_CHARACTERS, Locator, WalrusPlace, decode, encode
 from haulout.log.published import Published, StoreRow
@@ -186,6 +186,7 @@ class Remote:
             kept = [one for one in published.blobs(connection, number) if one.there]
             newest = connection.execute("SELECT max(num) FROM record").fetchone()
         state = row.state
+        ends, alarm = self._ends(row)
         return StoreSynced(
             name=name,
             kind=row.kind,
@@ -195,7 +196,27 @@ class Remote:
             bytes=sum(one.size for one in kept),
             published_at=from_microseconds(state.at) if state.at else None,
             failure=failure,
+            ends_in_days=ends,
+            alarm=alarm,
         )
+
+    def _ends(self, row: StoreRow) -> tuple[float | None, str]:
+        """In how many days the first of what a store holds may end; words where that is soon."""
+        terms = self.store(row).terms if row.seen is not None else None
+        if terms is None or not row.state.number:
+            return None, ""
+        moment = lifetimes.now(row.seen, self._parts.journal.now(), terms)
+        with self._parts.database.read() as connection:
+            kept = {one.blob: one for one in published.blobs(connection, row.number) if one.there}
+            places = published.chunk_places(connection, row.number)
+        named = row.state.named() | {one.ref.blob for one in places if one.ref.blob in kept}
+        untils = [kept[blob].until if blob in kept else None for blob in named]
+        ends = min(lifetimes.remains(until or 0, moment, terms) for until in untils)
+        if ends >= terms.keep_days:
+            return ends, ""
+        if not ends:
+            return ends, "Some of what it held has ended, or may have. Sync sends it again."
+        return ends, f"What it holds ends in {ends:.1f} days unless a sync renews it."
 
     def status(self) -> Synced:
         """What each store holds, as far as this disk knows; nothing is asked."""

@@ -167,9 +167,7 @@ class Simulation:
         epoch = int(day // self._terms.epoch_days)
         moment = Now(epoch, (epoch + 1) * self._terms.epoch_days - day)
         named = self._named()
-        care = lifetimes.care(
-            self._blobs.values(), named, moment, self._terms, self._pack_bytes
-        )
+        care = lifetimes.care(self._blobs.values(), named, moment, self._terms, self._pack_bytes)
         for blob, size in care.renew.items():
             self._buy(blob, size, day, moment, lasting=True, renewed=True)
         new = self._records.fresh(self._through)
@@ -193,7 +191,9 @@ class Simulation:
 
     def _named(self) -> dict[bytes, int]:
         erased = self._records.erased
-        return planning.live_bytes(self._runs, erased) | ({self._place: _HEAD} if self._place else {})
+        return planning.live_bytes(self._runs, erased) | (
+            {self._place: _HEAD} if self._place else {}
+        )
 
     def _publish(
         self, day: int, moment: Now, new: Sequence[tuple[int, int]], again: Collection[bytes]
@@ -246,9 +246,7 @@ class Simulation:
             blob = (len(self.bought) + 1).to_bytes(HASH_BYTES, "big")
             self._buy(blob, pack.size, day, moment, lasting=pack.lasting, renewed=False)
             where |= dict.fromkeys(pack.sections, blob)
-        return {
-            place: Ref(where[number], 0, size, b"") for place, (number, size) in places.items()
-        }
+        return {place: Ref(where[number], 0, size, b"") for place, (number, size) in places.items()}
 
     def _buy(
         self, blob: bytes, size: int, day: int, moment: Now, *, lasting: bool, renewed: bool

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from haulout.crypto.section import LEAST_BYTES
 from haulout.errors import InputError
 from haulout.log.head import NO_STORE, Ref
 from haulout.log.lifetimes import MOST_EPOCHS, Terms
@@ -23,13 +24,12 @@ from haulout.redstuff import blob_id, blob_id_bytes, blob_id_text, most_bytes
 from haulout.storage.walrus.config import MAINNET_SHARDS, NetworkConfig, NodeConfig, Timeouts
 from haulout.storage.walrus.hedging import Fault
 from haulout.storage.walrus.network import Attempt, Network, Placed
-from haulout.vault.stores import HeadFound, Kept, Purchase
+from haulout.vault.stores import Genuine, HeadFound, Kept, Purchase
 
 TOKEN: Final = "walrus.token"  # noqa: S105 - the name under which a token is given
 _MIB: Final = 1024 * 1024
 PACK_BYTES: Final = 10 * _MIB
 """What publishers take by default (walrus.md §6.2)."""
-_LEAST_PACK: Final = 2 * _MIB  # a segment and its neighbours
 _KEPT_BYTES: Final = 8 * _MIB
 _DEFAULT: Final = Terms()
 
@@ -48,7 +48,8 @@ class WalrusSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         publishers, aggregators, relays, nodes: services, the preferred ones first.
         n_shards: the network's number of shards.
         epoch_days, keep_days, long_epochs, cadence_days, cadence_bytes, vectors: see `Terms`.
-        pack_bytes: the most of a blob; publishers refuse larger ones.
+        pack_bytes: the most of a blob, but for one with a single section; publishers refuse
+            larger ones.
         send_object_to: an address of one's own that is to hold the blobs; they can be deleted
             by its owner then. The publisher holds them otherwise, and nobody can.
         head: where the newest head stood when a locator was written: blob and digest in
@@ -106,9 +107,9 @@ class WalrusSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         if self.keep_days > (MOST_EPOCHS - 1) * self.epoch_days:
             message = f"Nothing can be bought for {self.keep_days:g} days ahead."
             raise InputError(message)
-        if self.pack_bytes < min(_LEAST_PACK, most_bytes(self.n_shards)):
-            message = f"A pack of {self.pack_bytes} bytes holds no segment."
-            raise InputError(message, hint=f"Give at least {_LEAST_PACK}.")
+        if self.pack_bytes < LEAST_BYTES:
+            message = f"A pack of {self.pack_bytes} bytes holds nothing."
+            raise InputError(message)
         return self
 
 
@@ -276,7 +277,9 @@ class WalrusStore:
             raise InputError(message) from error
         return [HeadFound("", self.get(place), self.name, place.blob, place)]
 
-    def publish_head(self, name: str, data: bytes, replaces: bytes | None) -> None:
+    def publish_head(
+        self, name: str, data: bytes, replaces: bytes | None, genuine: Genuine
+    ) -> None:
         """Nothing to do: a head stands in the last pack, which is confirmed by now."""
 
     def close(self) -> None:
