@@ -104,6 +104,7 @@ def test_the_largest_blob_is_encoded_and_one_byte_more_is_refused(n: int) -> Non
             ask(blob + b"\0", n)
 
 
+@pytest.mark.usefixtures("in_bands")
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
 def test_a_buffer_is_encoded_and_may_change_afterwards(kind: type) -> None:
     blob = sample("buffer", 5_000)

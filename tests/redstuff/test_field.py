@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulout.redstuff import field
@@ -41,11 +41,13 @@ def product(a: int, b: int) -> int:
     return int(field.times(np.array([a], np.uint16), int(field.plain_logs()[b]))[0])
 
 
+@settings(deadline=None)
 @given(ELEMENTS, ELEMENTS)
 def test_a_product_is_that_of_the_polynomials(a: int, b: int) -> None:
     assert polynomial(product(a, b)) == multiplied(polynomial(a), polynomial(b))
 
 
+@settings(deadline=None)
 @given(ELEMENTS, ELEMENTS, ELEMENTS)
 def test_products_distribute_over_sums(a: int, b: int, c: int) -> None:
     assert product(a, b ^ c) == product(a, b) ^ product(a, c)

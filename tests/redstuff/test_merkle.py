@@ -76,6 +76,7 @@ def test_leaves_of_two_bytes_are_the_same_by_table_and_by_hash(engine: Engine) -
     assert found[-9:].tobytes() == merkle.leaves(many[-9:].tobytes(), 2)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.data())
 def test_a_path_proves_its_leaf_and_no_other(count: int, data: st.DataObject) -> None:
     symbols = pieces(count, count, 6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redstuff.samples import sample
 
@@ -15,6 +15,7 @@ from haulout.redstuff import Metadata, blob_id, blob_id_bytes, blob_id_text, enc
 METADATA = encode(sample("metadata", 3_000), 10).metadata
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32))
 def test_a_blob_id_has_one_text(blob_id: bytes) -> None:
     text = blob_id_text(blob_id)

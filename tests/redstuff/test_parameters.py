@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haulout.errors import InputError, LimitError
@@ -73,6 +73,7 @@ def test_a_negative_size_is_refused() -> None:
         symbol_size(-1, 10)
 
 
+@settings(deadline=None)
 @given(st.integers(4, 1000), st.binary(min_size=32, max_size=32), st.data())
 def test_pairs_are_dealt_to_shards_by_the_id_and_found_again(
     n: int, blob_id: bytes, data: st.DataObject

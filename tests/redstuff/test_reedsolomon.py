@@ -75,6 +75,7 @@ def test_a_tiles_edge_changes_nothing(codewords: int) -> None:
 
 
 @ENGINES
+@settings(deadline=None)
 @given(st.integers(1, 120), st.integers(0, 2**32))
 def test_words_of_a_symbol_lie_as_the_network_lays_them(
     engine: Engine, count: int, seed: int
