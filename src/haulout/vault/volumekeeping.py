@@ -1,7 +1,8 @@
 """A vault's volumes: added, removed, rearranged, repaired, and told about.
 
 A change of the set is written down with both layouts before it begins, so that a crash at any
-step of a rebalance is gone on with by the next one.
+step of a rebalance is gone on with by the next one; of a first set its ID is, so that places which
+were marked before a crash are still its own.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from urllib.request import url2pathname
 import msgspec
 
 from haulout.database.transaction import Transaction
-from haulout.errors import InputError, NotFoundError, StoreUnavailableError
-from haulout.log.published import StoreRow
+from haulout.errors import HauloutError, InputError, NotFoundError, StoreUnavailableError
+from haulout.log import published
+from haulout.log.published import Published, StoreRow
 from haulout.storage.address import open_backend
 from haulout.storage.volumes import rebalance as rebalancing
 from haulout.storage.volumes import repair as repairing
 from haulout.storage.volumes.explanation import explain
 from haulout.storage.volumes.faults import Fault
+from haulout.storage.volumes.heads import read_states
 from haulout.storage.volumes.layout import (
     DEFAULT_SHARDS,
     Layout,
@@ -32,6 +35,7 @@ from haulout.storage.volumes.layout import (
     encode_layout,
     plan,
 )
+from haulout.storage.volumes.naming import LAYOUT_HEAD
 from haulout.storage.volumes.status import Status, status
 from haulout.storage.volumes.volumeset import VolumeSet
 from haulout.vault.opening import Parts
@@ -48,6 +52,7 @@ from haulout.vault.volumestore import config_for, open_volumes
 Report = Callable[[int, int | None], None]
 KIND = "volumes"
 _UNDER_WAY = "volumes under way"
+_BEGUN = "volumes begun"
 _MOST_TOLD = 200
 FEWEST_SHARDS = 9
 """A blob over 9 shards may have 2.2 MB; the largest record, sealed and padded, takes 1.2."""
@@ -106,8 +111,10 @@ class VolumeKeeping:
             if row is None:
                 self._begin(places, DEFAULT_SHARDS if shards is None else shards)
             else:
-                self._go_on(report)
+                went_on = self._go_on(report)
                 old = self.layout()
+                if went_on is not None and set(places) <= {one.url for one in old.volumes}:
+                    return self.told(ask=False)  # this change it was that had been cut short
                 if shards is not None and shards != old.n_shards:
                     message = f"This set has {old.n_shards} shards; their number cannot change."
                     raise InputError(message, hint="Leave the number out.")
@@ -126,14 +133,32 @@ class VolumeKeeping:
         if shards < FEWEST_SHARDS:
             message = f"A vault's volumes have {FEWEST_SHARDS} shards or more, not {shards}."
             raise InputError(message)
-        set_id = self._parts.journal.entropy(16).hex()
+        set_id = self._begun()
         places = [_place(set_id, 0, url) for url in urls]
         layout = plan(shards, places, set_id=set_id)
         for url in urls:
             self._made(url)
         with self._open(layout) as volumes:
             volumes.adopt()
-        self._remote.add(KIND, encode_layout(layout).decode())
+        vault, settings = self._parts.vault, encode_layout(layout).decode()
+
+        def job(connection: Transaction) -> None:
+            _set(connection, vault, _BEGUN, None)
+            published.add_store(connection, vault, KIND, settings, Published())
+
+        self._parts.database.write(job)
+
+    def _begun(self) -> str:
+        """The ID of a set that is being made: markers of an attempt that crashed have it, too."""
+        vault, set_id = self._parts.vault, self._parts.journal.entropy(16).hex()
+
+        def job(connection: Transaction) -> str:
+            known = _get(connection, vault, _BEGUN)
+            if known is None:
+                _set(connection, vault, _BEGUN, set_id)
+            return known or set_id
+
+        return self._parts.database.write(job)
 
     def _made(self, url: str) -> None:
         """See that a place is there; a folder is made into a store where it is none yet."""
@@ -147,8 +172,13 @@ class VolumeKeeping:
             StoreUnavailableError: a blob cannot be made whole without it.
         """
         with self._remote.alone():
-            self._go_on(report)
+            noted = self._noted()
+            went_on = self._go_on(report)
             old = self.layout()
+            if noted is not None and went_on is not None:
+                left = [one.id for one in noted[0].volumes if one not in old.volumes]
+                if {volume, _normal(volume)} & _names(noted[0], left):
+                    return went_on  # this change it was that had been cut short
             leaving = self._named(old, volume)
             left = [Place(one.id, one.url) for one in old.volumes if one != leaving]
             if not left:
@@ -199,8 +229,8 @@ class VolumeKeeping:
                     progress=lambda one: report(one.done, one.total),
                 )
             except StoreUnavailableError:
-                if self.layout().generation == old.generation:
-                    self._note(None)  # nothing was removed: the old layout stands, whole
+                if self.layout().generation == old.generation and not _carried(before):
+                    self._note(None)  # nothing but copies was made: the old layout stands, whole
                 raise
         self._note(None)
         return VolumesRebalanced(
@@ -217,27 +247,17 @@ class VolumeKeeping:
     def _note(self, change: tuple[Layout, Layout] | None) -> None:
         vault = self._parts.vault
 
-        def job(connection: Transaction) -> None:
-            connection.execute(
-                "DELETE FROM setting WHERE vault = ? AND name = ?", (vault, _UNDER_WAY)
-            )
-            if change is not None:
-                text = msgspec.json.encode([encode_layout(one).decode() for one in change])
-                connection.execute(
-                    "INSERT INTO setting VALUES (?, ?, ?)", (vault, _UNDER_WAY, text.decode())
-                )
-
-        self._parts.database.write(job)
+        text = None
+        if change is not None:
+            text = msgspec.json.encode([encode_layout(one).decode() for one in change]).decode()
+        self._parts.database.write(lambda tx: _set(tx, vault, _UNDER_WAY, text))
 
     def _noted(self) -> tuple[Layout, Layout] | None:
         with self._parts.database.read() as connection:
-            row = connection.execute(
-                "SELECT value FROM setting WHERE vault = ? AND name = ?",
-                (self._parts.vault, _UNDER_WAY),
-            ).fetchone()
-        if row is None:
+            text = _get(connection, self._parts.vault, _UNDER_WAY)
+        if text is None:
             return None
-        old, new = msgspec.json.decode(row[0], type=tuple[str, str])
+        old, new = msgspec.json.decode(text, type=tuple[str, str])
         return decode_layout(old.encode()), decode_layout(new.encode())
 
     @staticmethod
@@ -284,6 +304,37 @@ class VolumeKeeping:
                 volumes.adopt(*(volume.id for volume in emptied))
         with self._open(layout) as volumes:
             return repaired(volumes, deep=deep, report=report)
+
+
+def _get(connection: Transaction, vault: int, name: str) -> str | None:
+    row = connection.execute(
+        "SELECT value FROM setting WHERE vault = ? AND name = ?", (vault, name)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _set(connection: Transaction, vault: int, name: str, value: str | None) -> None:
+    """Keep a setting, or none where the value is None."""
+    connection.execute("DELETE FROM setting WHERE vault = ? AND name = ?", (vault, name))
+    if value is not None:
+        connection.execute("INSERT INTO setting VALUES (?, ?, ?)", (vault, name, value))
+
+
+def _carried(before: VolumeSet) -> bool:
+    """Whether a head may be promised to the next layout: then only that one can publish it."""
+    try:
+        names = {LAYOUT_HEAD, *before.list_heads()}
+        votes = [read_states(before.members, name).values() for name in names]
+    except HauloutError:
+        return True
+    generation = before.layout.generation
+    return any(vote.state.promised.generation > generation for seen in votes for vote in seen)
+
+
+def _names(layout: Layout, volumes: Sequence[str]) -> set[str]:
+    """IDs and URLs of some volumes of a layout."""
+    found = [one for one in layout.volumes if one.id in volumes]
+    return {one.id for one in found} | {one.url for one in found}
 
 
 def repaired(volumes: VolumeSet, *, deep: bool, report: Report) -> VolumesRepaired:
