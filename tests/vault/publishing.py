@@ -10,7 +10,6 @@ from typing import Any
 
 from haulout import Vault
 from haulout.vault import restoring
-from haulout.vault.opening import Parts, World
 from haulout.vault.outbox import Outbox
 from haulout.vault.publishing import Publisher
 from haulout.vault.volumestore import VolumeStore
@@ -52,6 +51,18 @@ class Stopping:
             return answer
 
         return call
+
+
+def burning(function: Callable[..., Any], fuse: Fuse) -> Callable[..., Any]:
+    """A function with a fuse before and after it."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        fuse.tick()
+        answer = function(*given, **named)
+        fuse.tick()
+        return answer
+
+    return call
 
 
 def silent(_done: int, _total: int | None) -> None:
@@ -97,6 +108,3 @@ def restored(vault: Vault, words: str, folder: Path) -> tuple[Vault, restoring.R
 def digest(vault: Vault, folder: Path) -> str:
     """The digest of what a vault holds."""
     return vault.export(folder / f"export-{secrets.token_hex(4)}").digest
-
-
-__all__ = ["Parts", "World"]

@@ -9,6 +9,7 @@ import pytest
 from vault.publishing import (
     Crash,
     Fuse,
+    burning,
     digest,
     publisher,
     restored,
@@ -18,9 +19,12 @@ from vault.publishing import (
 )
 
 from haulout import Vault
+from haulout.database.database import Database
 from haulout.errors import BlobMissingError, ConflictError, NotFoundError
 from haulout.log import published
 from haulout.redstuff import blob_id_bytes
+from haulout.vault import opening
+from haulout.vault.volumestore import VolumeStore
 
 
 def remote_records(vault: Vault) -> int:
@@ -262,3 +266,45 @@ def test_a_change_of_the_volumes_alone_is_published(tmp_path: Path) -> None:
         assert vault.sync().stores[0].head == 2
         with Vault.restore(old, tmp_path / "b", kit=words, embedder="none") as twin:
             assert twin.volumes() == vault.volumes()
+
+
+def test_a_restored_copy_goes_on_with_the_numbers_of_the_head_that_it_replaces(
+    tmp_path: Path,
+) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        for number in range(3):
+            vault.remember(f"memory {number}")
+            vault.sync()
+        twin, _ = restored(vault, words, tmp_path / "b")
+        with twin:
+            twin.remember("after")
+            assert twin.sync().stores[0].head == 4
+
+
+@pytest.mark.parametrize("step", range(0, 26, 2))
+def test_a_restore_that_crashes_can_be_made_again(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        for number in range(4):
+            vault.remember(f"memory {number} " + "word " * number)
+            vault.sync()
+        fuse = Fuse(step)
+        with monkeypatch.context() as patch:
+            for owner, name in ((Database, "write"), (VolumeStore, "get"), (opening, "write_mark")):
+                patch.setattr(owner, name, burning(getattr(owner, name), fuse))
+            try:
+                restored(vault, words, tmp_path / "b")[0].close()
+            except Crash:
+                pass
+        if (tmp_path / "b" / "vault.json").exists():  # it was whole when the program ended
+            with Vault.open(tmp_path / "b", embedder="none") as twin:
+                assert digest(twin, tmp_path) == digest(vault, tmp_path)
+            shutil.rmtree(tmp_path / "b")
+        twin, report = restored(vault, words, tmp_path / "b")
+        with twin:
+            assert report.complete
+            assert twin.check().sound
+            assert digest(twin, tmp_path) == digest(vault, tmp_path)

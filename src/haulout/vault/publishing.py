@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from haulout.crypto.section import Kind
 from haulout.database.transaction import Transaction
-from haulout.errors import ConflictError
+from haulout.errors import ConflictError, VaultError
 from haulout.log import head as heads
 from haulout.log import lifetimes, planning, published
 from haulout.log.head import Head, Ref, Run, Tip
@@ -262,7 +262,7 @@ class Publisher:
             device=device.id,
             number=state.number + 1,
             clock=clock,
-            previous=heads.digest(state.head) if state.head else GENESIS,
+            previous=_previous(state),
             certificate=keychain.certificates[device.id],
             tips=_tips(connection, self._parts.vault, contents.through),
             runs=tuple(run.run for run in contents.runs),
@@ -303,8 +303,8 @@ class Publisher:
     def _publish_head(self, before: Published, after: Published) -> None:
         try:
             for name, data in before.replaces:
-                self._store.publish_head(name, after.head, data)
-            self._store.publish_head(self._name, after.head, before.head or None)
+                self._store.publish_head(name, after.head, data, self._genuine)
+            self._store.publish_head(self._name, after.head, before.head or None, self._genuine)
         except ConflictError as error:
             message = f"Another copy of this vault publishes to {self._store.name} as this device."
             raise ConflictError(
@@ -312,6 +312,14 @@ class Publisher:
                 hint="One folder was copied to two machines, or the vault was restored elsewhere."
                 " Go on with the newer copy; restore this machine from the kit.",
             ) from error
+
+    def _genuine(self, data: bytes) -> int | None:
+        """The number of a head that this vault's owner signed; None for any other bytes."""
+        secrets = self._journal.keychain.user_secrets()
+        try:
+            return heads.open_head(data, self._parts.vault_id, secrets).number
+        except VaultError:
+            return None
 
     def _sweep(self, state: Published) -> None:
         """Remove what no head names any more, where the store removes anything."""
@@ -351,6 +359,12 @@ def _run(
         keys = base.run.keys
     dead = planning.erased_within(gone, one.first, one.last)
     return PublishedRun(one.first, one.last, Run(records, segment, keys, vectors), dead, models)
+
+
+def _previous(state: Published) -> bytes:
+    """What the next head names as the one before it: a restored copy goes on from its source's."""
+    before = state.head or next((data for _, data in state.replaces), b"")
+    return heads.digest(before) if before else GENESIS
 
 
 def _tips(connection: Transaction, vault: int, through: int) -> tuple[Tip, ...]:

@@ -351,6 +351,7 @@ class _Restoring:
             state = Published()
             if whole and store is self._found.store:
                 state = Published(
+                    number=head.number if copy.name else 0,
                     through=self._runs[-1].last if self._runs else 0,
                     runs=tuple(self._runs),
                     chunks=tuple(self._maps),

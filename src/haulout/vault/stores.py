@@ -65,6 +65,10 @@ class HeadFound(NamedTuple):
     place: Ref | None = None
 
 
+Genuine = Callable[[bytes], int | None]
+"""The number of a head that the owner signed, or None for bytes that are none."""
+
+
 class Store(Protocol):
     """One store of a vault. Safe to use from several threads."""
 
@@ -156,8 +160,14 @@ class Store(Protocol):
         """
         ...
 
-    def publish_head(self, name: str, data: bytes, replaces: bytes | None) -> None:
+    def publish_head(
+        self, name: str, data: bytes, replaces: bytes | None, genuine: Genuine
+    ) -> None:
         """Put a head in the place of the one that stood there.
+
+        Args:
+            name: the head's; ``data``: its bytes; ``replaces``: those that stood, or None.
+            genuine: tells a head of this vault's from what a store made up.
 
         Raises:
             ConflictError: another one stands there; StoreUnavailableError: too few took it.

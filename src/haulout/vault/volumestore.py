@@ -16,7 +16,7 @@ from haulout.storage.volumes.faults import Fault
 from haulout.storage.volumes.layout import Layout, decode_layout, encode_layout
 from haulout.storage.volumes.volumeset import VolumeSet
 from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES, StoreOptions
-from haulout.vault.stores import HeadFound, Kept, Purchase
+from haulout.vault.stores import Genuine, HeadFound, Kept, Purchase
 
 PACK_BYTES: Final = 1024 * 1024
 
@@ -125,9 +125,11 @@ class VolumeStore:
             for copy in self.volumes.read_heads(name)
         ]
 
-    def publish_head(self, name: str, data: bytes, replaces: bytes | None) -> None:
+    def publish_head(
+        self, name: str, data: bytes, replaces: bytes | None, genuine: Genuine
+    ) -> None:
         """Swap a head on a quorum of the volumes."""
-        self.volumes.publish_head(name, data, replaces)
+        self.volumes.publish_head(name, data, replaces, number=genuine)
 
     def close(self) -> None:
         """Give threads and connections back."""
