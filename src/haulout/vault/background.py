@@ -70,7 +70,7 @@ class Background:
         try:
             if not self._remote.waiting():
                 return None
-            self._told(self._remote.sync(self._go_on))
+            self._told(self._remote.sync(self._go_on, force=False))
         except HauloutError as error:
             return error
         return None

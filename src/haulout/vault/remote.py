@@ -22,6 +22,7 @@ from haulout.storage.walrus.config import MAINNET_SHARDS
 from haulout.vault.opening import Parts
 from haulout.vault.outbox import Outbox
 from haulout.vault.publishing import Publisher
+from haulout.vault.sections import fresh
 from haulout.vault.stores import Store
 from haulout.vault.values import StoreSynced, Synced
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int | None], None]
 _LOCATOR = "haulout:"
+_DAY = 86_400_000_000
+_LOOKED_AFTER = _DAY // 4
+"""Microseconds between two looks at what ends in a store whose time ends."""
 LOCATOR_FILE = "locator.txt"
 """In the vault's folder: the newest locator, to be kept beside the kit and renewed."""
 
@@ -232,7 +236,20 @@ class Remote:
         with self._parts.database.read() as connection:
             newest = connection.execute("SELECT max(num) FROM record").fetchone()
         last = (newest[0] or 0) if newest else 0
-        return any(row.intent is not None or row.state.through < last for row in rows)
+        return any(row.intent is not None or self._waits(row, last) for row in rows)
+
+    def _waits(self, row: StoreRow, last: int) -> bool:
+        """Whether a store lacks records and takes them now, or was not looked after for long."""
+        terms, state = self.store(row).terms, row.state
+        if terms is None or not state.number:
+            return state.through < last
+        now = self._parts.journal.now()
+        if row.seen is None or now - row.seen.at > _LOOKED_AFTER:
+            return True
+        with self._parts.database.read() as connection:
+            new = fresh(connection, self._parts.vault, state.through, last - state.through)
+        since = (now - state.at) / _DAY
+        return lifetimes.publishes(sum(size for _, size in new), since, terms)
 
     def locator(self) -> str:
         """Where the vault's bytes are, as text to keep with the kit.
