@@ -234,7 +234,7 @@ def test_the_kit_of_another_vault_restores_nothing(tmp_path: Path) -> None:
     with vault:
         vault.remember("one")
         vault.sync()
-        with pytest.raises(NotFoundError, match="No head of this kit's vault"):
+        with pytest.raises(NotFoundError, match="No head of this vault"):
             Vault.restore(vault.locator(), tmp_path / "b", kit=kit.words)
         assert not (tmp_path / "b" / "vault.json").exists()
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from haulout.crypto.envelope import EnvelopeContext, open_envelope, seal
 from haulout.crypto.keys import DeviceKeys, Entropy
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError, ErasedError
+from haulout.errors import DamagedError, ErasedError, ReadOnlyError
 from haulout.log.chain import EMPTY, Tip, sign
 from haulout.log.clock import tick
 from haulout.log.keychain import Keychain, NamespaceKey, record_context
@@ -71,8 +71,20 @@ class Journal:
         self._device, self.keychain = device, keychain
         self.now, self.entropy = now, entropy
         self._last_id, self._last_tip = b"", EMPTY
+        self.read_only: tuple[str, str] | None = None
+        """Why nothing is appended, and what to do instead; None where it may be."""
 
     # ------------------------------------------------------------------ writing
+
+    def require_writable(self) -> None:
+        """Refuse to go on where nothing may be added to the log.
+
+        Raises:
+            ReadOnlyError: nothing may, with the reason.
+        """
+        if self.read_only is not None:
+            message, hint = self.read_only
+            raise ReadOnlyError(message, hint=hint)
 
     def _ends(self, connection: Transaction) -> tuple[Tip, int]:
         """The end of this device's chain, and the newest clock: an append goes past all clocks.
@@ -112,7 +124,11 @@ class Journal:
             payload: its bytes; sealed under a new record key where a namespace is given.
             namespace: the namespace it belongs to, or None for device and key records.
             operation: MAC of the caller's operation ID, or empty.
+
+        Raises:
+            ReadOnlyError: nothing may be added to this log.
         """
+        self.require_writable()
         tip, newest = self._ends(connection)
         record_id = self.entropy(16)
         namespace_id, epoch, record_key = NO_NAMESPACE, 0, None
@@ -166,7 +182,11 @@ class Journal:
         return Entry(num, record_id, header.clock)
 
     def ensure_namespace(self, connection: Transaction, name: str) -> tuple[int, NamespaceKey]:
-        """Return a namespace's local number and newest key, bringing it in where it is new."""
+        """Return a namespace's local number and newest key, bringing it in where it is new.
+
+        It is asked for by who is about to write, so it refuses as `append` does.
+        """
+        self.require_writable()
         row = connection.execute(
             "SELECT namespace, id FROM namespace WHERE vault = ? AND name = ?", (self.vault, name)
         ).fetchone()

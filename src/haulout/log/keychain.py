@@ -174,7 +174,12 @@ class Keychain:
         if wrapped is None:
             return
         secret = unwrap_user_key(self._vault, generation, wrapped, self._agreement)
-        self._users[generation] = SymmetricKey(secret)
+        self.teach({generation: secret})
+
+    def teach(self, secrets: Mapping[int, bytes]) -> None:
+        """Take in user keys, by generation, that were opened elsewhere."""
+        for generation, secret in secrets.items():
+            self._users[generation] = SymmetricKey(secret)
         waiting, self._waiting = self._waiting, []
         for payload in waiting:
             if cast("dict[str, Any]", cbor2.loads(payload))["generation"] in self._users:

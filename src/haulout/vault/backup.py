@@ -111,6 +111,7 @@ def _head(fields: dict[str, Any]) -> bytes:
 def _files_held(parts: Parts) -> Generator[Callable[[], None]]:
     """For the block no chunk's file is removed; what it gives is called now and then."""
     vault, now = parts.vault, parts.journal.now
+    parts.journal.require_writable()  # restored, a replica's would go on from an old state
     held: int = parts.database.write(
         lambda connection: chunktable.begin(connection, vault, now(), backup=True)
     )

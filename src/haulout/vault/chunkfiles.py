@@ -41,6 +41,11 @@ class Kept(NamedTuple):
 class ChunkFiles(Protocol):
     """Sealed chunks by ID. Safe among threads and processes."""
 
+    @property
+    def here(self) -> ChunkFiles:
+        """Those that are on this disk: itself, unless it fetches what is not."""
+        ...
+
     def has(self, chunk: bytes, sealed: int) -> bool:
         """Whether a chunk of so many sealed bytes is there; `settle` then covers its name too."""
         ...
@@ -96,6 +101,11 @@ class FolderOfChunks:
         self._unsynced: set[Path] = set()
         self._made: set[Path] = set()  # folders that stand and whose own names are durable
         self._failed = False
+
+    @property
+    def here(self) -> ChunkFiles:
+        """See `ChunkFiles`."""
+        return self
 
     def _path(self, chunk: bytes) -> Path:
         name = chunk.hex()
@@ -209,6 +219,11 @@ class MemoryOfChunks:
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, bytes] = {}
+
+    @property
+    def here(self) -> ChunkFiles:
+        """See `ChunkFiles`."""
+        return self
 
     def has(self, chunk: bytes, sealed: int) -> bool:
         """See `ChunkFiles`."""

@@ -54,6 +54,12 @@ def opened(files: ChunkFiles, vault_id: bytes, namespace: bytes, chunk: Chunk) -
     Raises:
         BlobMissingError: its file is missing; DamagedError, VaultVersionError: it does not open.
     """
+    try:
+        return _opened(files.read(chunk.id), vault_id, namespace, chunk)
+    except DamagedError:
+        if files.here is files:
+            raise
+        files.remove([chunk.id])  # this disk's copy; the next read fetches it
     return _opened(files.read(chunk.id), vault_id, namespace, chunk)
 
 

@@ -61,7 +61,9 @@ class UsesFold:
         if chunk.id in self._known and chunktable.names_any(self._target, number):
             return
         try:
-            named = chunks.members(self._parts.files, self._parts.vault_id, space.id, chunk)
+            # Of those on this disk: a fold waits for no network.
+            files = self._parts.files.here
+            named = chunks.members(files, self._parts.vault_id, space.id, chunk)
         except (BlobMissingError, DamagedError, VaultVersionError) as error:
             self.unreadable.append(error.message)
             return
@@ -133,12 +135,16 @@ class FilesChecked(NamedTuple):
 def check_files(parts: Parts, report: Progress) -> FilesChecked:
     """Open every chunk in use under its key; nothing of it is kept in memory."""
     verified, problems, last = 0, list[str](), 0
+    files = parts.files.here
+    elsewhere = files is not parts.files  # and is fetched when it is read
     while True:
         with parts.database.read() as connection:
             spaces = chunks.spaces(connection, parts.vault)
             rows = chunktable.rows(connection, parts.vault, last)
             total = connection.execute("SELECT count(*) FROM chunk").fetchone()[0]
         for row in rows:
+            if elsewhere and files.size(row.id) is None:
+                continue
             problem = _problem(parts, spaces[row.namespace], row)
             if problem is None:
                 verified += 1
@@ -152,7 +158,7 @@ def check_files(parts: Parts, report: Progress) -> FilesChecked:
 
 def _problem(parts: Parts, namespace: bytes, row: Row) -> str | None:
     try:
-        chunks.verify(parts.files.read(row.id), parts.vault_id, namespace, row)
+        chunks.verify(parts.files.here.read(row.id), parts.vault_id, namespace, row)
     except HauloutError as error:
         place = f"{FOLDER}/{row.id.hex()[:2]}/{row.id.hex()}: "
         return error.message if FOLDER in error.message else place + error.message

@@ -22,6 +22,7 @@ from haulout.log.memory import Content, read_payload
 from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
 from haulout.log.schema import CHUNK_TABLES
 from haulout.vault import chunks, chunkuses
+from haulout.vault.arguments import silent
 from haulout.vault.chunks import Space
 from haulout.vault.chunkuses import Rebuilding, UsesFold
 from haulout.vault.dividing import divide_where_due
@@ -115,19 +116,24 @@ def _clear_chunks(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _replay(
-    source: Transaction, target: Transaction, journal: Journal, uses: UsesFold, report: Report
+    source: Transaction,
+    target: Transaction,
+    journal: Journal,
+    uses: UsesFold,
+    report: Report,
+    after: int = 0,
 ) -> Iterator[tuple[Stored, str | None]]:
     """Fold every record into an empty index; yield each with what is wrong with it, if anything.
 
     ``source`` holds the log; ``target`` the index's tables, which may be the same connection;
-    ``uses`` takes the chunks of attachments.
+    ``uses`` takes the chunks of attachments; records up to ``after`` are folded already.
     """
-    total = int(source.execute("SELECT count(*) FROM record").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
+    (total,) = source.execute("SELECT count(*) FROM record WHERE num > ?", (after,)).fetchone()
     numbers = {
         namespace: number
         for number, namespace in source.execute("SELECT namespace, id FROM namespace").fetchall()
     }
-    for done, stored in enumerate(journal.records(source), 1):
+    for done, stored in enumerate(journal.records(source, after), 1):
         problem = None
         try:
             _fold(source, target, journal, uses, stored, numbers)
@@ -235,6 +241,24 @@ def rebuild(
     return versions
 
 
+def fold_new(connection: Transaction, parts: Parts, after: int, problems: list[str]) -> None:
+    """Fold records that another copy of the vault wrote into the index that stands.
+
+    Args:
+        connection: inside the write transaction that inserted them; ``parts``: the vault.
+        after: number of the last record that is folded already.
+        problems: takes what cannot be folded, in words.
+    """
+    _note_operations(connection, parts, after)
+    uses = UsesFold(connection, parts)
+    replayed = _replay(connection, connection, parts.journal, uses, silent, after)
+    problems += [problem for _, problem in replayed if problem]
+    _restore_erased(connection, parts.vault, after)
+    for row in connection.execute("SELECT namespace FROM namespace").fetchall():
+        lexical.seal_if_due(connection, parts.vault, row[0])
+    _queue_new(connection, parts, after)
+
+
 def rebuild_if_stale(parts: Parts) -> None:
     """Make the index again where another version's analyzer made it."""
     with parts.database.read() as connection:
@@ -248,7 +272,12 @@ def _empty(connection: Transaction, parts: Parts, *, drop_vectors: bool) -> None
     tables += ["vector", "embed_queue"] if drop_vectors else []
     for table in tables:
         connection.execute(f"DELETE FROM {table} WHERE vault = ?", (parts.vault,))
-    for stored in parts.journal.records(connection):
+    _note_operations(connection, parts)
+
+
+def _note_operations(connection: Transaction, parts: Parts, after: int = 0) -> None:
+    """Note which record each operation ID wrote."""
+    for stored in parts.journal.records(connection, after):
         if stored.header.operation:
             connection.execute(
                 "INSERT INTO operation VALUES (?, ?, ?)",
@@ -256,12 +285,12 @@ def _empty(connection: Transaction, parts: Parts, *, drop_vectors: bool) -> None
             )
 
 
-def _restore_erased(connection: Transaction, vault: int) -> None:
+def _restore_erased(connection: Transaction, vault: int, after: int = 0) -> None:
     """Erased versions leave a number behind, so that other processes drop them from memory."""
     connection.execute(
         "INSERT OR IGNORE INTO erased SELECT r.num, r.vault, (SELECT max(num) FROM record)"
-        " FROM record r WHERE r.vault = ? AND r.payload IS NULL",
-        (vault,),
+        " FROM record r WHERE r.vault = ? AND r.num > ? AND r.payload IS NULL",
+        (vault, after),
     )
 
 
@@ -271,10 +300,15 @@ def _requeue(connection: Transaction, parts: Parts) -> None:
         "DELETE FROM vector WHERE vault = ? AND num NOT IN (SELECT num FROM version)",
         (parts.vault,),
     )
+    _queue_new(connection, parts, 0)
+
+
+def _queue_new(connection: Transaction, parts: Parts, after: int) -> None:
+    """Give versions after a number the vectors that callers gave, or queue them."""
     rows = connection.execute(
-        "SELECT num FROM version WHERE vault = ? AND num NOT IN (SELECT num FROM vector)"
-        " AND num NOT IN (SELECT num FROM embed_queue)",
-        (parts.vault,),
+        "SELECT num FROM version WHERE vault = ? AND num > ?"
+        " AND num NOT IN (SELECT num FROM vector) AND num NOT IN (SELECT num FROM embed_queue)",
+        (parts.vault, after),
     ).fetchall()
     for (num,) in rows:
         stored = parts.journal.stored(connection, num)

@@ -47,6 +47,7 @@ from haulout.log.published import PUBLISHED_TABLES
 from haulout.log.record import Lane, RecordType
 from haulout.log.schema import CHUNK_TABLES, LOG_TABLES, NEWEST_RECORD
 from haulout.storage.durable import make_folder, storage_error, write_file
+from haulout.vault import replica
 from haulout.vault.chunkfiles import ChunkFiles, FolderOfChunks, MemoryOfChunks
 
 FORMAT = 1
@@ -185,9 +186,11 @@ def write_keyfile(
     write_file(folder / KEYFILE, data)
 
 
-def write_mark(folder: Path, vault_id: bytes) -> None:
+def write_mark(folder: Path, vault_id: bytes, *, is_replica: bool = False) -> None:
     """Write the file that makes a folder a vault: the last step of making one."""
-    mark = {"format": FORMAT, "vault": vault_id.hex()}
+    mark: dict[str, Any] = {"format": FORMAT, "vault": vault_id.hex()}
+    if is_replica:
+        mark["replica"] = True
     try:
         write_file(folder / MARK, (json.dumps(mark) + "\n").encode())
     except StorageError:
@@ -293,5 +296,8 @@ def _recover(parts: Parts) -> None:
         if row is None or row[0] != parts.vault_id:
             message = f"{DATABASE} belongs to another vault than {MARK}."
             raise DamagedError(message)
+        note = replica.note_of(connection, parts.vault)
+        if note is not None:
+            replica.made_one(parts.journal, note)
         parts.journal.refresh_keys(connection)
     parts.journal.keychain.require_user_key()

@@ -120,7 +120,18 @@ class Remote:
 
     @contextmanager
     def alone(self) -> Generator[None]:
-        """Hold the right to change what is published, among threads and processes."""
+        """Hold the right to change what is published, among threads and processes.
+
+        Raises:
+            ReadOnlyError: this is a replica, which has no such right.
+        """
+        self._parts.journal.require_writable()
+        with self.turn():
+            yield
+
+    @contextmanager
+    def turn(self) -> Generator[None]:
+        """Be the only one that publishes, or that refreshes a replica."""
         with self._threads:
             if self._parts.folder is None:
                 yield
@@ -131,7 +142,12 @@ class Remote:
                 yield
 
     def add(self, kind: str, settings: str) -> None:
-        """Add a store, or say anew where the one of its kind is."""
+        """Add a store, or say anew where the one of its kind is.
+
+        Raises:
+            ReadOnlyError: this is a replica.
+        """
+        self._parts.journal.require_writable()
         row = self.row(kind)
 
         def job(connection: published.Transaction) -> None:
@@ -146,8 +162,9 @@ class Remote:
         """Let a store go; its bytes stay where they are.
 
         Raises:
-            NotFoundError: the vault has none of the kind.
+            NotFoundError: the vault has none of the kind; ReadOnlyError: this is a replica.
         """
+        self._parts.journal.require_writable()
         row = self.row(kind)
         if row is None:
             message = f"This vault has no {kind}."

@@ -36,6 +36,7 @@ from haulout.log.chunkmap import decode_chunk_map
 from haulout.log.head import NO_STORE, Head, Ref, Run, kit_secrets, open_head
 from haulout.log.keychain import Keychain
 from haulout.log.published import Published, PublishedMap, PublishedRun
+from haulout.log.record import Lane
 from haulout.log.segment import decode_keys, decode_segment, decode_vectors
 from haulout.storage.durable import make_folder
 from haulout.vault import backup, chunks, inspection, opening
@@ -46,6 +47,7 @@ from haulout.vault.taking import Taking
 Report = Callable[[int, int | None], None]
 
 _ELSEWHERE = "This head was made for another store."
+_OTHER_LANE = "This head is of another lane."
 _MOST_MOVES = 8
 _READING = (StorageError, CodingError, VaultError)
 
@@ -88,8 +90,22 @@ class Found(NamedTuple):
     secrets: dict[int, bytes]
 
 
-def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple[str, ...]]:
-    """The newest head that this kit's owner signed, and why other copies were not used.
+Opened = Callable[[bytes], tuple[Head, dict[int, bytes]]]
+"""Opens and verifies a head: what it says, and the user keys by generation; or raises."""
+
+
+def with_kit(kit: RecoveryKit) -> Opened:
+    """Heads as the owner's kit opens them."""
+
+    def opened(data: bytes) -> tuple[Head, dict[int, bytes]]:
+        secrets = kit_secrets(data, kit.vault_id, kit.recovery)
+        return open_head(data, kit.vault_id, secrets), secrets
+
+    return opened
+
+
+def newest_head(stores: Sequence[Store], opened: Opened) -> tuple[Found, tuple[str, ...]]:
+    """The newest head that the owner signed, and why other copies were not used.
 
     Raises:
         NotFoundError: the stores hold none; StoreUnavailableError: no store can be reached.
@@ -106,8 +122,10 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
             continue
         for copy in copies:
             try:
-                secrets = kit_secrets(copy.data, kit.vault_id, kit.recovery)
-                head = _settled(open_head(copy.data, kit.vault_id, secrets), copy.blob)
+                head, secrets = opened(copy.data)
+                head = _settled(head, copy.blob)
+                if head.lane != Lane.MEMORY:
+                    raise DamagedError(_OTHER_LANE)
                 if head.store not in {NO_STORE, store.id}:
                     raise DamagedError(_ELSEWHERE)
                 usable.append(Found(head, copy, store, secrets))
@@ -116,7 +134,7 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
     if not usable:
         if failures:
             raise failures[0]
-        message = "No head of this kit's vault is in these stores."
+        message = "No head of this vault is in these stores."
         hint = "See that the 24 words and the locator are of the same vault."
         raise NotFoundError(message, hint=hint)
     chosen = max(usable, key=lambda found: (found.head.clock, found.head.number))
@@ -129,7 +147,7 @@ def newest_head(stores: Sequence[Store], kit: RecoveryKit) -> tuple[Found, tuple
 
 
 def follow(
-    stores: list[Store], kit: RecoveryKit, reopen: Callable[[str, str], Store]
+    stores: list[Store], opened: Opened, reopen: Callable[[str, str], Store]
 ) -> tuple[Found, tuple[str, ...]]:
     """The newest head, looked for again where the one that is found says that its store moved.
 
@@ -137,13 +155,13 @@ def follow(
     followed: a layout that a volume alone tells of could lead anywhere, with credentials.
 
     Args:
-        stores: open stores; one that moved is replaced in it. ``kit``: the owner's.
+        stores: open stores; one that moved is replaced in it. ``opened``: opens a head.
         reopen: opens a store of a kind from its settings.
 
     Raises:
         HauloutError: as `newest_head`.
     """
-    found, ignored = newest_head(stores, kit)
+    found, ignored = newest_head(stores, opened)
     for _ in range(_MOST_MOVES):
         told = found.head.stores.decode("utf-8", "replace")
         if found.store.kind != "volumes" or told in {"", found.store.settings()}:
@@ -151,7 +169,7 @@ def follow(
         moved = reopen(found.store.kind, told)
         stores[stores.index(found.store)] = moved
         found.store.close()
-        found, ignored = newest_head(stores, kit)
+        found, ignored = newest_head(stores, opened)
     return found, ignored
 
 
@@ -196,7 +214,7 @@ def restore(
     if opening.exists(folder):
         message = f"There is a vault in {folder} already."
         raise VaultExistsError(message)
-    found, ignored = follow(stores, kit, reopen)
+    found, ignored = follow(stores, with_kit(kit), reopen)
     make_folder(folder)
     opening.warn_if_synced(folder)
     opening.begin(folder)

@@ -43,7 +43,9 @@ def first_result(
 
     Raises:
         OperationReusedError: it wrote something else; ErasedError: what it wrote was erased.
+        ReadOnlyError: nothing may be written here.
     """
+    journal.require_writable()
     if op_id is None:
         return b"", None
     operation = journal.keychain.operation_mac(op_id)
@@ -352,15 +354,25 @@ def forget(
         if level == "hidden":
             memories.set_hidden(connection, memory, entry.num, hidden=True)
         else:
-            nums = memories.version_nums(connection, memory)
-            for num in nums:
-                journal.destroy(connection, num)
-                chunktable.release(connection, journal.vault, Use.RECORD, num)
-            memories.erase(connection, journal.vault, memory, entry.num)
-            erased += nums
+            erased += erase(connection, journal, memory, entry.num)
     if erased:
         lists.remove(connection, journal.vault, erased)
     return _receipt(*entry, payload)
+
+
+def erase(connection: Transaction, journal: Journal, memory: int, record: int) -> list[int]:
+    """Destroy a memory's keys, payloads, chunks and index entries; the numbers of its versions.
+
+    Args:
+        connection, journal: as their names say; ``memory``: its number.
+        record: number of the record that says so, for caches to hear of it.
+    """
+    nums = memories.version_nums(connection, memory)
+    for num in nums:
+        journal.destroy(connection, num)
+        chunktable.release(connection, journal.vault, Use.RECORD, num)
+    memories.erase(connection, journal.vault, memory, record)
+    return nums
 
 
 def chunks_named_by(
