@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from haulout.crypto.section import Kind, open_section
-from haulout.errors import CodingError, DamagedError, StorageError, VaultError
+from haulout.errors import CodingError, DamagedError, ErasedError, StorageError, VaultError
+from haulout.log import chunktable
 from haulout.log.chunkmap import decode_chunk_map
 from haulout.log.head import Ref, open_head
 from haulout.log.published import StoreRow
-from haulout.log.segment import decode_keys, decode_segment, decode_vectors
+from haulout.log.segment import decode_keys, decode_segment, decode_vectors, open_codes
+from haulout.vault import chunks
 from haulout.vault.opening import Parts
 from haulout.vault.remote import Remote
 from haulout.vault.stores import Store
@@ -35,10 +38,15 @@ class RemoteFindings(NamedTuple):
 
 
 class _Part(NamedTuple):
+    """A section, and what it is of: a run's numbers of records, or a chunk's ID."""
+
     name: str
     kind: Kind
     ref: Ref
     records: int = 0
+    first: int = 0
+    last: int = 0
+    chunk: bytes = b""
 
 
 @dataclass(slots=True)
@@ -61,9 +69,11 @@ class _Checking:
             if part.kind is Kind.SEGMENT:
                 self._segment(content, part)
             elif part.kind is Kind.KEYS:
-                decode_keys(content)
+                self._keys(decode_keys(content), part)
             elif part.kind is Kind.VECTORS:
-                decode_vectors(content)
+                self._vectors(*decode_vectors(content), part)
+            elif part.kind is Kind.CHUNK:
+                self._chunk(content, part)
         except _READING as error:
             self.add(f"{store.name}, {part.name}: {error.message}")
             return None
@@ -84,6 +94,38 @@ class _Checking:
                 ).fetchone()
                 if row is None or tuple(row) != (carried.header_bytes, carried.signature):
                     raise DamagedError("A record differs from the log here, or is not in it.")
+
+    def _keys(self, wraps: dict[bytes, bytes], part: _Part) -> None:
+        """Compare a run's keys with those here; one that was destroyed since is no problem."""
+        with self.parts.database.read() as connection:
+            rows = connection.execute(
+                "SELECT r.id, k.wrap FROM record r JOIN record_key k ON k.num = r.num"
+                " WHERE r.vault = ? AND r.num BETWEEN ? AND ?",
+                (self.parts.vault, part.first, part.last),
+            )
+            wrong = sum(wraps.get(record) != wrap for record, wrap in rows)
+        if wrong:
+            raise DamagedError(f"{wrong} keys differ from those here, or are not in it.")
+
+    def _vectors(self, model: str, boxes: dict[bytes, bytes], part: _Part) -> None:
+        """Open the vectors of a run's records, but for those that were erased since."""
+        journal = self.parts.journal
+        with self.parts.database.read() as connection:
+            for record, box in boxes.items():
+                num = journal.find(connection, record)
+                if num is None or not part.first <= num <= part.last:
+                    raise DamagedError("It has vectors of records of another run.")
+                with suppress(ErasedError):
+                    key = journal.record_key(connection, journal.stored(connection, num))
+                    open_codes(key, record, model, box)
+
+    def _chunk(self, sealed: bytes, part: _Part) -> None:
+        """Open a chunk, unless nothing here uses it any more."""
+        with self.parts.database.read() as connection:
+            row = chunktable.row_of(connection, self.parts.vault, part.chunk)
+            spaces = chunks.spaces(connection, self.parts.vault)
+        if row is not None:
+            chunks.verify(sealed, self.parts.vault_id, spaces[row.namespace], row)
 
 
 def check_stores(parts: Parts, remote: Remote, report: Report) -> RemoteFindings:
@@ -107,7 +149,9 @@ def check_stores(parts: Parts, remote: Remote, report: Report) -> RemoteFindings
             content = checking.read(store, part)
             if part.kind is Kind.CHUNK_MAP and content is not None:
                 for chunk, ref in decode_chunk_map(content).items():
-                    checking.read(store, _Part(f"chunk {chunk.hex()}", Kind.CHUNK, ref))
+                    checking.read(
+                        store, _Part(f"chunk {chunk.hex()}", Kind.CHUNK, ref, chunk=chunk)
+                    )
             report(done, len(todo))
     return RemoteFindings(checking.sections, checking.bytes, tuple(checking.problems))
 
@@ -131,8 +175,12 @@ def _parts(row: StoreRow) -> Iterator[_Part]:
         run, name = published.run, f"run {number}"
         yield _Part(f"{name}, segment", Kind.SEGMENT, run.segment, run.records)
         if run.keys is not None:
-            yield _Part(f"{name}, keys", Kind.KEYS, run.keys)
+            yield _Part(
+                f"{name}, keys", Kind.KEYS, run.keys, first=published.first, last=published.last
+            )
         for ref in run.vectors:
-            yield _Part(f"{name}, vectors", Kind.VECTORS, ref)
+            yield _Part(
+                f"{name}, vectors", Kind.VECTORS, ref, first=published.first, last=published.last
+            )
     for one in row.state.chunks:
         yield _Part(f"map {one.number} of attachments", Kind.CHUNK_MAP, one.ref)
