@@ -193,3 +193,9 @@ def test_a_sliver_is_right_only_whole_and_in_its_place(axis: Axis) -> None:
         for case in wrong:
             with pytest.raises(WrongBytesError, match=r"sliver -?\d+ of"):
                 verify_sliver(encoded.metadata, case)
+
+
+def test_a_sliver_of_a_blob_with_other_symbols_is_told_so() -> None:
+    small, large = encode(sample("small", 300), 10), encode(sample("large", 3_000), 10)
+    with pytest.raises(WrongBytesError, match="symbols of 108 bytes, where the blob's have 12"):
+        verify_sliver(small.metadata, large.primary(3))

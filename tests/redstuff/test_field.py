@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haulout.redstuff import field
@@ -43,6 +43,8 @@ def product(a: int, b: int) -> int:
 
 @settings(deadline=None)
 @given(ELEMENTS, ELEMENTS)
+@example(0, 7)
+@example(7, 0)
 def test_a_product_is_that_of_the_polynomials(a: int, b: int) -> None:
     assert polynomial(product(a, b)) == multiplied(polynomial(a), polynomial(b))
 
