@@ -131,3 +131,11 @@ def process(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def spread(mine: Haulout, walnuts: str) -> Haulout:
+    """A command line with a vault that has three volumes, v0 to v2 in its home, and is synced."""
+    assert mine("volumes", "add", "v0", "v1", "v2").code == 0
+    assert mine("sync").code == 0
+    return mine

@@ -83,3 +83,26 @@ def test_the_same_operation_id_acts_once_and_another_text_is_a_conflict(mine):
 @pytest.mark.parametrize("entry", ["novalue", "=x"])
 def test_metadata_that_is_no_entry_is_refused(mine, entry):
     assert mine("remember", "x", "--meta", entry).code == 2
+
+
+def test_waiting_for_the_stores_says_that_they_have_it(spread):
+    run = spread("remember", "far away", "--wait", "remote", terminal=True)
+    assert (run.code, "Every store has it." in run.out) == (0, True)
+    told = spread("remember", "farther", "--wait", "remote", "--json").json
+    assert told["durability"] == "remote"
+    assert spread("update", told["id"], "farthest", "--wait", "remote").code == 0
+
+
+def test_what_a_store_does_not_take_stays_here_and_exits_with_7(spread, home):
+    for name in ("v0", "v1", "v2"):
+        (home / name).rename(home / f"{name}-away")
+    run = spread("remember", "near", "--wait", "remote", "--json")
+    assert (run.code, run.json["durability"]) == (7, "local")
+    assert "NotRemoteWarning" in run.err
+    assert "near" in spread("list").out
+
+
+def test_without_stores_there_is_nothing_to_wait_for_and_nothing_is_kept(mine):
+    run = mine("remember", "far away", "--wait", "remote")
+    assert (run.code, "haulout volumes add" in run.err) == (2, True)
+    assert mine("list").out == ""

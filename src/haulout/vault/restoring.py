@@ -29,6 +29,7 @@ from haulout.errors import (
     StorageError,
     VaultError,
     VaultExistsError,
+    VaultLockedError,
 )
 from haulout.index.lexical import note_analyzer
 from haulout.log import published
@@ -252,7 +253,7 @@ class _Restoring:
         for number, run in enumerate(head.runs, 1):
             self._take_run(f"run {number} of {len(head.runs)}", run)
             report(self._records + self._failed, total)
-        database.write(lambda connection: backup.enrol(connection, self._parts, self._kit))
+        self._enrol()
         problems: list[str] = []
         inspection.rebuild(
             self._parts, vectors=False, progress=lambda _done, _total: None, problems=problems
@@ -277,6 +278,23 @@ class _Restoring:
         vault = self._parts.vault
         connection.execute("INSERT INTO vault VALUES (?, ?)", (vault, self._parts.vault_id))
         note_analyzer(connection, vault)
+
+    def _enrol(self) -> None:
+        """Make this machine a device of the vault.
+
+        Raises:
+            DamagedError: what holds the vault's keys cannot be read, so nothing else could be.
+        """
+        try:
+            self._parts.database.write(
+                lambda connection: backup.enrol(connection, self._parts, self._kit)
+            )
+        except VaultLockedError as error:
+            if not self._failures:
+                raise
+            message = f"The part that holds this vault's keys cannot be read: {self._failures[0]}"
+            hint = "Restore again once more of its stores answer; nothing was made."
+            raise DamagedError(message, hint=hint) from error
 
     # ------------------------------------------------------------------ records
 
