@@ -91,7 +91,8 @@ def waiting(connection: Transaction, vault: int) -> int:
     return int(row.fetchone()[0])  # pyright: ignore[reportOptionalSubscript] one row always
 
 
-def _chosen_model(connection: Transaction, vault: int) -> str | None:
+def chosen_model(connection: Transaction, vault: int) -> str | None:
+    """The model whose vectors the queue waits for; None before there was one."""
     row = connection.execute(
         "SELECT value FROM setting WHERE vault = ? AND name = 'model'", (vault,)
     ).fetchone()
@@ -105,7 +106,7 @@ def newest_waiting(
 
     None where another process has chosen another model since: the queue is that model's.
     """
-    if _chosen_model(connection, vault) != model_name:
+    if chosen_model(connection, vault) != model_name:
         return []
     rows = connection.execute(
         "SELECT q.num, v.text, v.speaker, v.occurred_at FROM embed_queue q"
@@ -139,7 +140,7 @@ def keep(
 
     A version that was erased meanwhile has left the queue; its vectors are dropped here.
     """
-    if _chosen_model(connection, vault) != model_name:
+    if chosen_model(connection, vault) != model_name:
         return
     model = model_number(connection, vault, model_name)
     for num, rows in batch:
@@ -150,7 +151,7 @@ def keep(
 
 def queue_for_model(connection: Transaction, vault: int, model_name: str) -> None:
     """Queue every version that has no vector of this model, when the model has changed."""
-    if _chosen_model(connection, vault) == model_name:
+    if chosen_model(connection, vault) == model_name:
         return
     connection.execute(
         "INSERT INTO setting VALUES (?, 'model', ?)"

@@ -224,14 +224,7 @@ class Journal:
 
     def refresh_keys(self, connection: Transaction) -> None:
         """Learn key records that other processes (or rolled forward transactions) brought in."""
-        for row in connection.execute(
-            # The first IN is the index's own condition, word for word, or SQLite reads the whole
-            # log: 570 ms of every opening at 100,000 memories.
-            "SELECT num, header, payload FROM record"
-            " WHERE vault = ? AND num > ? AND type IN (3, 5, 8) AND type IN (5, 8) ORDER BY num",
-            (self.vault, self.keychain.learned),
-        ).fetchall():
-            self.keychain.learn(row[0], decode_header(row[1]), row[2])
+        learn_keys(connection, self.vault, self.keychain)
 
     def operation(self, connection: Transaction, operation: bytes) -> int | None:
         """The number of the record that an operation ID wrote, if it wrote one."""
@@ -332,3 +325,15 @@ class Journal:
         )
         assert stored.payload is not None, "record_key refuses a record without one"
         return open_envelope(record_key, stored.payload, context)
+
+
+def learn_keys(connection: Transaction, vault: int, keychain: Keychain) -> None:
+    """Teach a keychain the device and key records that it has not learned yet."""
+    for row in connection.execute(
+        # The first IN is the index's own condition, word for word, or SQLite reads the whole
+        # log: 570 ms of every opening at 100,000 memories.
+        "SELECT num, header, payload FROM record"
+        " WHERE vault = ? AND num > ? AND type IN (3, 5, 8) AND type IN (5, 8) ORDER BY num",
+        (vault, keychain.learned),
+    ).fetchall():
+        keychain.learn(row[0], decode_header(row[1]), row[2])

@@ -332,6 +332,15 @@ def chunk_places(connection: Transaction, store: int) -> list[ChunkPlace]:
     return [ChunkPlace(row[0], Ref(*row[1:5]), row[5]) for row in rows]
 
 
+def chunk_place(connection: Transaction, store: int, chunk: bytes) -> Ref | None:
+    """Where one chunk stands in a store; None where it does not."""
+    row = connection.execute(
+        "SELECT blob, offset, length, digest FROM remote_chunk WHERE store = ? AND chunk = ?",
+        (store, chunk),
+    ).fetchone()
+    return Ref(*row) if row else None
+
+
 def forget_chunks(connection: Transaction, store: int, chunks: Iterable[bytes]) -> None:
     """Note that chunks are published no more."""
     connection.executemany(

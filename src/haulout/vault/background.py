@@ -1,46 +1,52 @@
-"""Publishing in the background: what any long-running process does for the vault it holds open.
+"""Stores in the background: what any long-running process does for the vault it holds open.
 
-One process at a time publishes (`Remote.alone`); which one it is does not matter. A store that
-does not answer is tried again after 5 s, then after twice as long each time, up to 5 minutes.
+A vault publishes, a replica is refreshed. One process at a time does (`Remote.turn`); which one
+it is does not matter. A store that does not answer is tried again after 5 s, then after twice as
+long each time, up to 5 minutes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from haulout.errors import HauloutError, StoreUnavailableError
-from haulout.vault.remote import Remote
-from haulout.vault.values import Synced
 
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 300.0
 
-Told = Callable[[Synced | HauloutError], None]
-"""Called with what a publication did, or with why none could be made."""
+T = TypeVar("T")
+Report = Callable[[int, int | None], None]
 
 
-class Background:
-    """Publishes whenever something new waits, until it is stopped.
+class Background(Generic[T]):
+    """Does something again and again, until it is stopped.
 
     Args:
-        remote: the stores; ``every``: seconds between two looks for new records.
-        told: hears of each publication and of each failure that differs from the one before.
+        turn: does it once, and gives what came of it, or None where there was nothing to do;
+            what it is given to report to ends it where the program closes.
+        every: seconds between two turns.
+        told: hears what came of each and of each failure that differs from the one before.
     """
 
-    def __init__(self, remote: Remote, every: float, told: Told) -> None:
-        self._remote, self._every, self._told = remote, every, told
+    def __init__(
+        self,
+        turn: Callable[[Report], T | None],
+        every: float,
+        told: Callable[[T | HauloutError], None],
+    ) -> None:
+        self._turn, self._every, self._told = turn, every, told
         self._wake, self._ended = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="haulout-sync", daemon=True)
         self._thread.start()
 
     def nudge(self) -> None:
-        """Look for new records at once."""
+        """Take the next turn at once."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Let the publication under way finish, and end."""
+        """Let the turn under way finish, and end."""
         self._ended = True
         self._wake.set()
         self._thread.join()
@@ -60,17 +66,17 @@ class Background:
             self._wake.clear()
 
     def _go_on(self, _done: int, _total: int | None) -> None:
-        """Between two packs: end here where the program closes."""
+        """Between two steps: end here where the program closes."""
         if self._ended:
-            message = "The program ends; the publication goes on with the next sync."
+            message = "The program ends; what was under way goes on with the next."
             raise StoreUnavailableError(message)
 
     def _once(self) -> HauloutError | None:
-        """Publish what waits; the error where it could not be done."""
+        """Take a turn; the error where it failed."""
         try:
-            if not self._remote.waiting():
-                return None
-            self._told(self._remote.sync(self._go_on, force=False))
+            came = self._turn(self._go_on)
         except HauloutError as error:
             return error
+        if came is not None:
+            self._told(came)
         return None

@@ -81,6 +81,13 @@ def scrub(parts: Parts, most_bytes: int | None) -> tuple[str, ...]:
     return ()
 
 
+def scrub_if_noted(parts: Parts, most_bytes: int | None) -> tuple[str, ...]:
+    """As `scrub`, where something was noted as pending."""
+    with parts.database.read() as connection:
+        noted = _noted(connection, parts.vault)
+    return () if noted is None else scrub(parts, most_bytes)
+
+
 def _clear_pending(parts: Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Finish earlier forgets and broken-off attaches: what was cleared, what is still pending."""
     cleared, pending = _clear_chunks(parts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from haulout.index.search import Searcher
 from haulout.vault.background import Background
@@ -19,6 +19,7 @@ from haulout.vault.restoring import Restored
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
     from haulout.vault.storeoptions import StoreOptions
+    from haulout.vault.values import Refreshed
     from haulout.vault.volumekeeping import VolumeKeeping
 
 
@@ -33,14 +34,19 @@ class OpenVault:
         options: StoreOptions | None = None,
     ) -> None:
         """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
-        self._parts = parts
         self._remote = Remote(parts, credentials or {}, OPENERS, options)
+        if parts.journal.read_only is not None:
+            from haulout.vault.replicachunks import with_chunks_on_demand
+
+            parts = with_chunks_on_demand(parts, self._remote)
+        self._parts = parts
         self._credentials, self._options = credentials or {}, options
         self._database, self._journal = parts.database, parts.journal
         self._searcher = Searcher(parts.vault)
         self._meaning = Meaning(parts, embedder)
         self.restored: Restored | None = None
-        self._background: Background | None = None
+        self.refreshed: Refreshed | None = None
+        self._background: Background[Any] | None = None
         self.backlog = Backlog()  # for programs that wrap others: writes they must not wait for
 
     def close(self) -> None:
@@ -84,3 +90,8 @@ class OpenVault:
     def id(self) -> str:
         """The vault's ID: 32 hexadecimal digits, bound to the owner's root key."""
         return self._parts.vault_id.hex()
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether this is a copy that is read and never written to."""
+        return self._journal.read_only is not None

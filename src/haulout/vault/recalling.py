@@ -20,7 +20,7 @@ from haulout.index.context import Context, pack
 from haulout.index.search import Query, Recalled
 from haulout.log.memory import Memory
 from haulout.log.record import id_bytes
-from haulout.vault import history, inspection, writing
+from haulout.vault import history, inspection, replica, writing
 from haulout.vault.arguments import (
     checked_count,
     checked_query,
@@ -196,6 +196,9 @@ class Recalling(OpenVault):
         model = self._meaning.model
         with self._database.read() as connection:
             found = inspection.stats(connection, self._parts, model)
+            age = replica.age(connection, self._parts.vault)
+        if age is not None:
+            return msgspec.structs.replace(found, **age._asdict(), durability="remote")
         # The stores are looked at after the records: then what is remote is all that was counted.
         synced = self._remote.status()
         if not synced.stores or not synced.complete:

@@ -118,6 +118,10 @@ class Remote:
             self._open[row.number] = (row.settings, opened)
             return opened
 
+    def opened(self, kind: str, settings: str) -> Store:
+        """A store of a kind, open for the caller, who closes it."""
+        return self._openers[kind](settings, self._credentials, self._options)
+
     @contextmanager
     def alone(self) -> Generator[None]:
         """Hold the right to change what is published, among threads and processes.
@@ -329,6 +333,16 @@ def locator_in(source: str | os.PathLike[str]) -> Locator | None:
     return decode(text) if text.lstrip().startswith(_LOCATOR) else None
 
 
+def places(locator: Locator) -> list[tuple[str, str]]:
+    """Kind and settings of each store that a locator names."""
+    found: list[tuple[str, str]] = []
+    if locator.volumes is not None:
+        found.append(("volumes", locator.volumes.decode()))
+    if locator.walrus is not None:
+        found.append(("walrus", _settings(locator.walrus)))
+    return found
+
+
 @contextmanager
 def located(
     locator: Locator, credentials: Mapping[str, str], options: StoreOptions | None = None
@@ -336,10 +350,8 @@ def located(
     """The stores that a locator names, open for the block."""
     found: list[Store] = []
     try:
-        if locator.volumes is not None:
-            found.append(OPENERS["volumes"](locator.volumes.decode(), credentials, options))
-        if locator.walrus is not None:
-            found.append(OPENERS["walrus"](_settings(locator.walrus), credentials, options))
+        for kind, settings in places(locator):
+            found.append(OPENERS[kind](settings, credentials, options))
         yield found
     finally:
         for store in found:

@@ -43,9 +43,17 @@ class Syncing(OpenVault):
             every: seconds between two looks for new records.
             told: called, on another thread, with what each publication did, and with each failure
                 that differs from the one before; a store that fails is tried again by itself.
+
+        Raises:
+            ReadOnlyError: this is a replica.
         """
+        self._journal.require_writable()
         if self._background is None:
-            self._background = Background(self._remote, every, told or _nobody)
+            self._background = Background(self._new, every, told or _nobody)
+
+    def _new(self, report: Progress) -> Synced | None:
+        """Publish what waits; None where nothing does."""
+        return self._remote.sync(report, force=False) if self._remote.waiting() else None
 
     def stores(self) -> Synced:
         """What each store holds, as far as this disk knows; nothing is asked of them."""

@@ -109,6 +109,8 @@ class Taking:
         journal, taken = self._parts.journal, 0
         number = vectors.model_number(connection, self._parts.vault, model)
         vectors.choose_model(connection, self._parts.vault, model)
+        if vectors.chosen_model(connection, self._parts.vault) != model:
+            return 0  # this copy is searched by another model, for which they go on waiting
         for record_id, box in sealed.items():
             num = journal.find(connection, record_id)
             waits = connection.execute("SELECT 1 FROM embed_queue WHERE num = ?", (num,)).fetchone()

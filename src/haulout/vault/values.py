@@ -26,6 +26,7 @@ __all__ = [
     "Passage",
     "Recalled",
     "Receipt",
+    "Refreshed",
     "Stats",
     "StoreSynced",
     "Synced",
@@ -112,6 +113,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
         newest: when the newest memory was recorded.
         durability: "remote" where there are stores and every one of them holds every record;
             "local" otherwise.
+        head: of a replica, the number of the head it was made of, 0 for any other vault;
+            as_of: when that was published; refreshed_at: when the stores last gave no newer one.
     """
 
     path: str | None
@@ -128,6 +131,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     attached_bytes: int = 0
     passages: int = 0
     durability: str = "local"
+    head: int = 0
+    as_of: datetime | None = None
+    refreshed_at: datetime | None = None
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +204,32 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether every store holds everything."""
         return all(not store.failure and not store.waiting for store in self.stores)
+
+
+class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a refresh of a replica found and did.
+
+    Attributes:
+        changed: whether there was a newer head.
+        head: the number of the head that is here now; as_of: when it was published.
+        refreshed_at: when the stores were read.
+        records: entries of the log that came; erased: those whose keys went.
+        vectors: records whose computed vectors came with them.
+        anew: whether the replica was made anew, in place of another history.
+        problems: what came and cannot be understood, in words: it is kept and not found.
+        ignored: heads that were found and not used, with the reason.
+    """
+
+    changed: bool
+    head: int
+    as_of: datetime
+    refreshed_at: datetime
+    records: int = 0
+    erased: int = 0
+    vectors: int = 0
+    anew: bool = False
+    problems: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 class VolumeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,6 +336,32 @@ class VolumesRebalanced(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+
+
+class WalrusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The network that a vault is published on, and how.
+
+    Attributes:
+        publishers, aggregators, relays, nodes: URLs; ``n_shards``: of the network.
+        epoch_days: how long an epoch lasts; keep_days: for how long after a publication what it
+            names stays at the least; cadence_days: how long what is new may wait.
+        pack_bytes: the most of a blob; vectors: whether computed vectors are sent, too.
+        epoch: the newest one that was met; None before the first publication.
+        held: what stands there, as far as this disk knows.
+    """
+
+    publishers: tuple[str, ...]
+    aggregators: tuple[str, ...]
+    relays: tuple[str, ...]
+    nodes: tuple[str, ...]
+    n_shards: int
+    epoch_days: float
+    keep_days: float
+    cadence_days: float
+    pack_bytes: int
+    vectors: bool
+    epoch: int | None
+    held: StoreSynced
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
