@@ -5,16 +5,13 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from haulout.errors import BlobMissingError, InputError
 from haulout.log.attachment import Chunk, Manifest, list_size
 from haulout.log.record import id_text
 from haulout.vault import chunks, writing
 from haulout.vault.opening import Parts
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _LISTS_KEPT: Final = 16
 _BUFFER_BYTES: Final = 128 * 1024
@@ -100,8 +97,8 @@ class AttachmentStream(io.RawIOBase):
         self._place = base + offset
         return self._place
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """The next bytes, at most to the end of a chunk.
+    def readinto(self, buffer: Any, /) -> int:
+        """The next bytes into a buffer, at most to the end of a chunk.
 
         Raises:
             BlobMissingError, DamagedError: a chunk is not here, or not what was written; the
