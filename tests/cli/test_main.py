@@ -18,7 +18,13 @@ from haulout.version import __version__
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 VERBS = [name for verbs in SECTIONS.values() for name in verbs]
-COMMANDS = [name for name in VERBS if name != "model"] + ["model install", "model status"]
+GROUPS = {
+    "model": ["install", "status"],
+    "volumes": ["add", "list", "status", "remove", "rebalance", "detach"],
+}
+COMMANDS = [name for name in VERBS if name not in GROUPS] + [
+    f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs
+]
 
 ANSWERS = {
     "remember": ["remember", "x"],
@@ -43,7 +49,19 @@ ANSWERS = {
     "completion": ["completion", "bash"],
     "testnet": ["testnet", "--nodes", "4", "--shards", "4", "--for", "0"],
     "connect": ["connect"],
+    "attachment": ["attachment", "FILE", "--output", "copy"],
+    "append": ["append", "FILE", "notes.md"],
+    "sync": ["sync"],
+    "repair": ["repair"],
+    "locator": ["locator"],
+    "volumes add": ["volumes", "add", "v2"],
+    "volumes list": ["volumes", "list"],
+    "volumes status": ["volumes", "status"],
+    "volumes remove": ["volumes", "remove", "v0"],
+    "volumes rebalance": ["volumes", "rebalance"],
+    "volumes detach": ["volumes", "detach"],
 }
+_SPREAD = {"sync", "repair", "locator", *(f"volumes {verb}" for verb in GROUPS["volumes"])}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -72,7 +90,12 @@ def test_the_list_of_verbs_tells_of_each_what_it_tells_of_itself(verb):
 def test_json_of_every_verb_is_one_document_without_colour(mine, walnuts, kit, home, command):
     (home / "notes.md").write_text("# Tides\n\nThe tide turns.\n")
     mine("backup", "saved.haulout")
-    given = [walnuts if word == "ID" else word for word in ANSWERS[command]]
+    names = {"ID": walnuts}
+    if "FILE" in ANSWERS[command]:
+        names["FILE"] = mine("remember", "notes", "--attach", "notes.md").out.strip()
+    if command in _SPREAD:
+        mine("volumes", "add", "v0", "v1")
+    given = [names.get(word, word) for word in ANSWERS[command]]
     run = mine(*given, "--json", stdin=kit)
     assert run.code == 0, run.err
     json.loads(run.out)
@@ -92,7 +115,9 @@ def test_every_error_of_the_library_has_its_exit_code():
         "OperationReusedError": 4, "NotAllowedError": 1, "VaultError": 5, "VaultMissingError": 5,
         "VaultExistsError": 5, "VaultLockedError": 5, "VaultVersionError": 5, "DamagedError": 6,
         "VaultClosedError": 5, "StorageError": 7, "DiskFullError": 7, "ReadOnlyError": 7,
-        "ModelError": 1,
+        "StoreUnavailableError": 7, "StoreRefusedError": 7, "BlobMissingError": 7,
+        "WrongBytesError": 7, "CodingError": 6, "TooFewSliversError": 6,
+        "InconsistentBlobError": 6, "ModelError": 1,
     }  # fmt: skip
     classes = {
         name: kind

@@ -163,6 +163,14 @@ def test_a_receipt_says_that_the_volumes_follow_with_the_next_sync(vault: Vault)
     assert not before & blobs(vault)
 
 
+def test_a_forget_that_is_repeated_after_a_sync_has_nothing_pending(vault: Vault) -> None:
+    gone = vault.remember("A secret.", wait="remote")
+    assert vault.forget(gone.id, op_id="forget-1").pending
+    assert vault.forget(gone.id, op_id="forget-1").pending
+    vault.sync()
+    assert vault.forget(gone.id, op_id="forget-1").pending == ()
+
+
 def test_what_was_never_sent_is_pending_nowhere(vault: Vault) -> None:
     vault.remember("sent")
     vault.sync()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from haulout.errors import (
+    CodingError,
     ConflictError,
     DamagedError,
     ErasedError,
@@ -29,11 +30,11 @@ MEANINGS: Final[dict[int, str]] = {
     OK: "done",
     FAILED: "failed for another reason, or answered no when asked",
     USAGE: "the command line, a filter, a time or a file is not right; nothing was written",
-    NOT_FOUND: "no such memory or operation, or it was erased",
+    NOT_FOUND: "no such memory, operation or volume, or it was erased",
     CONFLICT: "something else stands where the command expected to write",
     UNUSABLE: "there is no vault, one too many, or it is locked or of another version",
     DAMAGED: "bytes are not what was written; the message names the file",
-    STORAGE: "the disk refused: full, read-only or failing",
+    STORAGE: "the disk refused, or a store lacks something or does not answer",
     INTERRUPTED: "stopped by Ctrl-C",
 }
 
@@ -43,6 +44,7 @@ _CODES: Final[tuple[tuple[type[HauloutError], int], ...]] = (
     (ErasedError, NOT_FOUND),
     (ConflictError, CONFLICT),
     (DamagedError, DAMAGED),  # before its base, VaultError
+    (CodingError, DAMAGED),
     (VaultError, UNUSABLE),
     (StorageError, STORAGE),
 )

@@ -25,7 +25,7 @@ class _Volumes(click.Group):
             for line in ("add /mnt/one /mnt/two s3://bucket/haulout", "status", "list --json"):
                 formatter.write(f"{'':{formatter.current_indent}}haulout volumes {line}\n")
         codes = (exits.OK, exits.USAGE, exits.NOT_FOUND, exits.CONFLICT, exits.STORAGE)
-        write_exits(formatter, codes)
+        write_exits(formatter, [*codes, exits.INTERRUPTED])
 
 
 @click.group("volumes", cls=_Volumes)

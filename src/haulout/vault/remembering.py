@@ -239,7 +239,7 @@ class Remembering(OpenVault):
             request = request_body(given, namespace)
         else:
             targets = [id_bytes(one) for one in given]
-        held = oldest = 0
+        held = oldest = last = 0
 
         def job(connection: Transaction) -> Receipt:
             found = targets
@@ -247,9 +247,10 @@ class Remembering(OpenVault):
                 found = history.matching(connection, self._journal, given, namespace)  # pyright: ignore[reportArgumentType] a mapping here
             named = writing.chunks_named_by(connection, self._journal, found)
             receipt = writing.forget(connection, self._journal, found, level, operation, request)
-            nonlocal held, oldest
-            nums = (self._journal.find(connection, id_bytes(one)) for one in receipt.memories)
-            oldest = min((num for num in nums if num is not None), default=0)
+            nonlocal held, oldest, last
+            ids = (*receipt.memories, receipt.op_id)
+            nums = [self._journal.find(connection, id_bytes(one)) or 0 for one in ids]
+            oldest, last = min(nums), nums[-1]
             held = chunktable.held_by_attaches(connection, self._parts.vault, named)
             if level != "hidden" and receipt.memories:
                 inspection.note_pending_scrub(connection, self._parts.vault)
@@ -261,11 +262,12 @@ class Remembering(OpenVault):
         if level == "hidden" or not receipt.memories:
             return receipt
         pending = (*self._swept(held), *inspection.scrub(self._parts, _SCRUB_BYTES))
-        return self._beyond_this_disk(msgspec.structs.replace(receipt, pending=pending), oldest)
+        receipt = msgspec.structs.replace(receipt, pending=pending)
+        return self._beyond_this_disk(receipt, oldest, last)
 
-    def _beyond_this_disk(self, receipt: Receipt, oldest: int) -> Receipt:
+    def _beyond_this_disk(self, receipt: Receipt, oldest: int, last: int) -> Receipt:
         """What of a forget has reached the stores, and what has not."""
-        kinds = holding(self._remote.rows(), oldest)
+        kinds = holding(self._parts, oldest, last)
         gone: tuple[str, ...] = ()
         if kinds and receipt.level == "everywhere":
             gone = cleared_from(self._parts, self._remote, kinds)

@@ -89,9 +89,29 @@ def _newest(connection: Transaction, parts: Parts, memory: Memory) -> int:
 # ---------------------------------------------------------------------- what stores still hold
 
 
-def holding(rows: Sequence[StoreRow], oldest: int) -> list[str]:
-    """The kinds of the stores that may hold records from a number on."""
-    return [row.kind for row in rows if row.intent is not None or row.state.through >= oldest]
+def holding(parts: Parts, oldest: int, forget: int) -> list[str]:
+    """The kinds of the stores that may hold keys which a forget destroyed here.
+
+    Args:
+        parts: the open vault.
+        oldest: the number of the oldest record that was forgotten; ``forget``: of the forget.
+    """
+    with parts.database.read() as connection:
+        rows = published.stores(connection, parts.vault)
+        return [row.kind for row in rows if _may_hold(connection, row, oldest, forget)]
+
+
+def _may_hold(connection: Transaction, row: StoreRow, oldest: int, forget: int) -> bool:
+    if row.state.through >= forget:
+        return _left_over(connection, row)
+    return row.intent is not None or row.state.through >= oldest
+
+
+def _left_over(connection: Transaction, row: StoreRow) -> bool:
+    """Whether a store has, or may have, blobs that its head names no more."""
+    named = set(row.state.named())
+    named |= {one.ref.blob for one in published.chunk_places(connection, row.number)}
+    return any(one.blob not in named for one in published.blobs(connection, row.number))
 
 
 def copies_pending(kinds: Sequence[str]) -> tuple[str, ...]:
@@ -119,11 +139,9 @@ def cleared_from(parts: Parts, remote: Remote, kinds: Sequence[str]) -> tuple[st
     gone: list[str] = []
     with parts.database.read() as connection:
         for row in published.stores(connection, parts.vault):
-            named = set(row.state.named())
-            named |= {one.ref.blob for one in published.chunk_places(connection, row.number)}
-            left = any(one.blob not in named for one in published.blobs(connection, row.number))
             told = found.get(row.kind)
-            done = told is not None and not told.failure and not told.waiting and not left
+            done = told is not None and not told.failure and not told.waiting
+            done = done and not _left_over(connection, row)
             if row.kind in kinds and row.kind != "walrus" and done:
                 gone.append(row.kind)
     return tuple(gone)
