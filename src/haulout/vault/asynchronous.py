@@ -23,6 +23,7 @@ from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
 from haulout.vault.awaiting import Awaiting
 from haulout.vault.opening import World
+from haulout.vault.replica import MOST_BYTES
 from haulout.vault.sources import Source
 from haulout.vault.standing import Wait
 from haulout.vault.threads import Opening, Threads, made, on_loop
@@ -210,6 +211,55 @@ class AsyncVault(Awaiting):
 
         return Opening(lambda: cls._opened(call))
 
+    @classmethod
+    def replicate(
+        cls,
+        source: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        kit: RecoveryKit | str,
+        most_bytes: int = MOST_BYTES,
+        passphrase: str | None = None,
+        embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
+        world: World | None = None,
+        progress: Progress | None = None,
+    ) -> Opening[Self]:
+        """Make a replica of a vault from its stores: a copy to read near an agent, offline.
+
+        Nothing is written to the vault or its stores, now or later; `refresh` brings what is new.
+        The words are not kept. `refreshed` of what is returned says what came.
+
+        Args:
+            source: a locator: its text, or a file that holds it.
+            path: folder of the replica; the default place where none is given.
+            kit: the 24 words. most_bytes: how much of attachments may be kept here; they come
+                when they are read. The rest as for `create`.
+            progress: called with records taken and their number.
+
+        Raises:
+            VaultExistsError: a vault stands at ``path``; VaultLockedError: the kit is of
+            another vault; InputError: ``source`` is no locator; NotFoundError: the stores hold
+            no head of this vault; StorageError, CodingError: not all of it can be read.
+        """
+
+        def call() -> Vault:
+            return Vault.replicate(
+                source,
+                path,
+                kit=kit,
+                most_bytes=most_bytes,
+                passphrase=passphrase,
+                embedder=embedder,
+                credentials=credentials,
+                store_options=store_options,
+                world=world,
+                progress=on_loop(progress),
+            )
+
+        return Opening(lambda: cls._opened(call))
+
     @property
     def path(self) -> Path | None:
         """The vault's folder, or None for one in memory."""
@@ -219,6 +269,11 @@ class AsyncVault(Awaiting):
     def id(self) -> str:
         """The vault's ID: 32 hexadecimal digits, bound to the owner's root key."""
         return self._vault.id
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether this is a copy that is read and never written to."""
+        return self._vault.is_replica
 
     async def remember(
         self,

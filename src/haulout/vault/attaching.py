@@ -21,7 +21,9 @@ class Attaching(OpenVault):
         """The bytes of a memory's attachment, as a stream that can be read and sought in.
 
         It reads what the newest version has, chunk by chunk, and never holds more than a few
-        megabytes; what is appended later needs another stream. Close it when done.
+        megabytes; what is appended later needs another stream. Close it when done. The stream
+        is an ordinary one from `AsyncVault`, too: its reads wait for the disk, so that a program
+        with an event loop calls them by ``asyncio.to_thread``.
 
         Raises:
             NotFoundError, ErasedError: there is no such memory (any more). InputError: it has no
