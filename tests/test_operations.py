@@ -97,6 +97,11 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.RemoveVolume(volume=urls[2])).generation == 2
     assert do(operations.GetVolumes(ask=True)).lost == 0
     assert do(operations.DetachVolumes()).stores == ()
+    urls = ("http://127.0.0.1:1",)
+    assert do(operations.SetWalrus(publishers=urls, aggregators=urls)).publishers == urls
+    assert do(operations.GetWalrus()).epoch is None
+    assert do(operations.Cost(memories=10, daily=0)).memories == 10
+    assert do(operations.RemoveWalrus()).stores == ()
 
 
 def minimal(operation: Any) -> AnyOperation:

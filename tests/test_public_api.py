@@ -164,6 +164,22 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
     "rebalance": named(progress=None),
     "repair": named(deep=False, adopt=(), progress=None),
     "close": [],
+    "walrus": [],
+    "set_walrus": named(
+        publishers=None,
+        aggregators=None,
+        relays=None,
+        nodes=None,
+        n_shards=None,
+        epoch_days=None,
+        keep_days=None,
+        cadence_days=None,
+        pack_bytes=None,
+        vectors=None,
+        send_object_to=None,
+    ),
+    "remove_walrus": [],
+    "cost": named(memories=None, size=None, daily=None, s3_gb_month=None),
 }
 
 

@@ -18,7 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 VAULT = Path(__file__).resolve().parent.parent / "src" / "haulout" / "vault"
-MODULES = "vault", "openvault", "remembering", "recalling", "attaching", "keeping", "syncing"
+MODULES = (
+    "vault",
+    "openvault",
+    "remembering",
+    "recalling",
+    "attaching",
+    "keeping",
+    "syncing",
+    "onwalrus",
+)
 SOURCES = tuple(VAULT / f"{name}.py" for name in MODULES)
 TARGET, BASE = VAULT / "asynchronous.py", VAULT / "awaiting.py"
 IN_TARGET = {"vault", "openvault", "remembering", "recalling"}

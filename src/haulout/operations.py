@@ -240,6 +240,39 @@ class Repair(Operation, frozen=True, kw_only=True):
     adopt: tuple[str, ...] = ()
 
 
+class SetWalrus(Operation, frozen=True, kw_only=True, tag="set_walrus"):
+    """Publish the vault on a Walrus network, or say anew how."""
+
+    publishers: tuple[str, ...] | None = None
+    aggregators: tuple[str, ...] | None = None
+    relays: tuple[str, ...] | None = None
+    nodes: dict[str, tuple[int, ...]] | None = None
+    n_shards: int | None = None
+    epoch_days: float | None = None
+    keep_days: float | None = None
+    cadence_days: float | None = None
+    pack_bytes: int | None = None
+    vectors: bool | None = None
+    send_object_to: str | None = None
+
+
+class GetWalrus(Operation, frozen=True, kw_only=True, tag="walrus"):
+    """The network that the vault is published on, as far as this disk knows."""
+
+
+class RemoveWalrus(Operation, frozen=True, kw_only=True, tag="remove_walrus"):
+    """Publish on Walrus no more; what is there ends by itself."""
+
+
+class Cost(Operation, frozen=True, kw_only=True):
+    """What keeping a vault costs, before anything is sent."""
+
+    memories: int | None = None
+    size: int | None = None
+    daily: int | None = None
+    s3_gb_month: float | None = None
+
+
 AnyOperation = (
     Remember
     | RememberMany
@@ -270,6 +303,10 @@ AnyOperation = (
     | DetachVolumes
     | Rebalance
     | Repair
+    | SetWalrus
+    | GetWalrus
+    | RemoveWalrus
+    | Cost
 )
 """Decode JSON into one of these by its ``operation`` field."""
 

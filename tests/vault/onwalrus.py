@@ -19,7 +19,8 @@ from haulout.vault import restoring
 from haulout.vault.opening import World
 from haulout.vault.outbox import Outbox
 from haulout.vault.publishing import Publisher
-from haulout.vault.walrusstore import WalrusNode, WalrusSettings, WalrusStore, write_settings
+from haulout.vault.walrussettings import WalrusNode, WalrusSettings, write_settings
+from haulout.vault.walrusstore import WalrusStore
 
 DAY = 86_400_000_000
 START = 1_700_000_000_000_000

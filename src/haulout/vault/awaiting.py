@@ -8,8 +8,8 @@ Made from the modules of `Vault` by tools/async_vault.py: change those, then run
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from haulout.errors import HauloutError
 from haulout.log.memory import Memory
@@ -24,8 +24,12 @@ from haulout.vault.values import (
     VolumesRebalanced,
     VolumesRepaired,
     VolumesReport,
+    WalrusReport,
 )
 from haulout.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from haulout.vault.costing import CostReport
 
 
 class Awaiting:
@@ -145,6 +149,9 @@ class Awaiting:
             every: seconds between two looks for new records.
             told: called, on another thread, with what each publication did, and with each failure
                 that differs from the one before; a store that fails is tried again by itself.
+
+        Raises:
+            ReadOnlyError: this is a replica.
         """
         return await self._threads.run(self._vault.keep_synced, every=every, told=told)
 
@@ -239,4 +246,93 @@ class Awaiting:
         """
         return await self._threads.run(
             self._vault.repair, deep=deep, adopt=adopt, progress=on_loop(progress)
+        )
+
+    async def set_walrus(
+        self,
+        *,
+        publishers: Sequence[str] | None = None,
+        aggregators: Sequence[str] | None = None,
+        relays: Sequence[str] | None = None,
+        nodes: Mapping[str, Sequence[int]] | None = None,
+        n_shards: int | None = None,
+        epoch_days: float | None = None,
+        keep_days: float | None = None,
+        cadence_days: float | None = None,
+        pack_bytes: int | None = None,
+        vectors: bool | None = None,
+        send_object_to: str | None = None,
+    ) -> WalrusReport:
+        """Publish this vault on a Walrus network, or say anew how; what is not given stays.
+
+        Nothing is sent yet: `sync` does that. The token that a publisher may want is given as
+        the credential ``walrus.token`` and never written down.
+
+        Args:
+            publishers, aggregators, relays: URLs of services, those to ask first in front.
+            nodes: storage nodes with their shards, by URL. With them the ends of blobs and the
+                epoch are known from others than the publisher.
+            n_shards: the network's number of shards; 1,000 on the real ones.
+            epoch_days: how long an epoch lasts; 14 on mainnet, 1 on testnet.
+            keep_days: for how long after a publication everything it names stays at the least.
+            cadence_days: how long what is new may wait; `sync` waits for nothing.
+            pack_bytes: the most of a blob; the publisher may take less or more.
+            vectors: send computed vectors, too, so that a restore need not embed again.
+            send_object_to: an address of one's own that is to hold the blobs.
+
+        Raises:
+            InputError: a URL or number cannot be meant, or no publisher or aggregator is known.
+        """
+        return await self._threads.run(
+            self._vault.set_walrus,
+            publishers=publishers,
+            aggregators=aggregators,
+            relays=relays,
+            nodes=nodes,
+            n_shards=n_shards,
+            epoch_days=epoch_days,
+            keep_days=keep_days,
+            cadence_days=cadence_days,
+            pack_bytes=pack_bytes,
+            vectors=vectors,
+            send_object_to=send_object_to,
+        )
+
+    async def walrus(self) -> WalrusReport:
+        """The network that this vault is published on, as far as this disk knows.
+
+        Raises:
+            NotFoundError: it is on none.
+        """
+        return await self._threads.run(self._vault.walrus)
+
+    async def remove_walrus(self) -> Synced:
+        """Publish on Walrus no more. What is there stays until it ends, and nothing renews it.
+
+        Raises:
+            NotFoundError: the vault is not published there.
+        """
+        return await self._threads.run(self._vault.remove_walrus)
+
+    async def cost(
+        self,
+        *,
+        memories: int | None = None,
+        size: int | None = None,
+        daily: int | None = None,
+        s3_gb_month: float | None = None,
+    ) -> CostReport:
+        """What keeping this vault costs, here and elsewhere, before anything is sent.
+
+        Args:
+            memories: count a vault that grows to so many; this one as it is otherwise.
+            size: bytes of text of each; those of this vault otherwise.
+            daily: memories that come every day; as in the last 30 days otherwise.
+            s3_gb_month: dollars for a gigabyte and month in buckets; 0.023 otherwise.
+
+        Raises:
+            InputError: a number is below nothing, or there is nothing to count.
+        """
+        return await self._threads.run(
+            self._vault.cost, memories=memories, size=size, daily=daily, s3_gb_month=s3_gb_month
         )

@@ -24,8 +24,8 @@ _PAYLOAD = 30
 """Of a sealed payload beside its text: nonce and tag, time, source and names of fields."""
 _HEADER = 100
 """Of a record in a segment beside its payload, as far as it is not computed."""
-_FORGET = 43
-"""The payload of a record that forgets."""
+_FORGET, _FORGOTTEN = 30, 17
+"""The payload of a record that forgets, and what each forgotten memory adds to it."""
 _WRAP = 80
 """Of a record in a key chunk."""
 _VECTOR = 442
@@ -33,6 +33,7 @@ _VECTOR = 442
 _HEAD, _RUN, _RUN_VECTORS = 2600, 170, 80
 """Of a head: its wraps, certificate and settings; each run; each run's vectors."""
 _MODEL = "model"
+PUBLICATIONS, REWRITING, PACKS, RENEWALS = "publications", "rewriting", "packs", "renewals"
 
 
 class Workload(NamedTuple):
@@ -41,7 +42,7 @@ class Workload(NamedTuple):
     Attributes:
         first: memories that are there on the first day; ``size``: bytes of text of each.
         daily: how many come every day; ``most``: how many there are at the most: from there on
-            the oldest is forgotten for each that comes.
+            the oldest are forgotten each day, as many as come.
     """
 
     first: int
@@ -55,13 +56,14 @@ class Bought(NamedTuple):
 
     Attributes:
         day: when; ``size``: bytes before coding; ``epochs``: how many were bought.
-        renewed: whether it stood there already.
+        why: what it is: "publications", "rewriting" of what was due and holds keys, "packs" that
+            are bought for long, or "renewals" of those.
     """
 
     day: int
     size: int
     epochs: int
-    renewed: bool
+    why: str
 
 
 class Day(NamedTuple):
@@ -82,42 +84,40 @@ class Day(NamedTuple):
 
 
 class _Records:
-    """Made-up records: their sizes, and which are erased."""
+    """Made-up records: their sizes, and which are erased. The oldest go first."""
 
     def __init__(self, size: int) -> None:
         self._payload = size + _PAYLOAD
-        self.kinds: list[bool] = []  # of each record, whether it is a memory
+        self._memories: list[int] = []
         self.erased: list[int] = []
-        self._oldest = 0
         self._sums: list[int] = [0]
 
     def remember(self, count: int) -> None:
-        self._add(True, count)
+        first = self.newest + 1
+        self._memories += range(first, first + count)
+        steps = accumulate([self._payload] * count, initial=self._sums.pop())
+        self._sums += steps
 
     def forget(self, count: int) -> None:
-        """Forget the oldest memories."""
-        gone = 0
-        while gone < count:
-            if self.kinds[self._oldest]:
-                self.erased.append(self._oldest + 1)
-                gone += 1
-            self._oldest += 1
-        self._add(False, count)
+        """Forget the oldest memories, by a filter: one record names them."""
+        if count:
+            gone = len(self.erased)
+            self.erased += self._memories[gone : gone + count]
+            self._sums.append(self._sums[-1] + _FORGET + count * _FORGOTTEN)
 
-    def _add(self, memory: bool, count: int) -> None:  # noqa: FBT001 - one of two kinds
-        self.kinds += [memory] * count
-        payload = self._payload if memory else _FORGET
-        steps = accumulate([payload] * count, initial=self._sums[-1])
-        self._sums += list(steps)[1:]
+    @property
+    def newest(self) -> int:
+        """The newest record's number; the first is 1."""
+        return len(self._sums) - 1
 
     @property
     def alive(self) -> int:
-        return sum(self.kinds) - len(self.erased)
+        return len(self._memories) - len(self.erased)
 
     def fresh(self, through: int) -> list[tuple[int, int]]:
         return [
             (num + 1, RECORD_OVERHEAD + self._sums[num + 1] - self._sums[num])
-            for num in range(through, len(self.kinds))
+            for num in range(through, self.newest)
         ]
 
     def _live(self, first: int, last: int) -> int:
@@ -169,7 +169,7 @@ class Simulation:
         named = self._named()
         care = lifetimes.care(self._blobs.values(), named, moment, self._terms, self._pack_bytes)
         for blob, size in care.renew.items():
-            self._buy(blob, size, day, moment, lasting=True, renewed=True)
+            self._buy(blob, size, day, moment, lasting=True, why=RENEWALS)
         new = self._records.fresh(self._through)
         if care.again or self._is_time(day, sum(size for _, size in new)):
             self._publish(day, moment, new, care.again)
@@ -229,10 +229,10 @@ class Simulation:
         full += packs.make_room(head)
         add((0, "head"), head, lasting=False)
         full += packs.finish()
-        refs = self._send(full, day, moment, places)
+        refs = self._send(full, day, moment, places, REWRITING if again else PUBLICATIONS)
         self._runs = [self._run(one, refs, again) for one in wanted]
         self._place = refs[0, "head"].blob
-        self._through, self._published_on = len(self._records.kinds), day
+        self._through, self._published_on = self._records.newest, day
 
     def _send(
         self,
@@ -240,21 +240,23 @@ class Simulation:
         day: int,
         moment: Now,
         places: dict[tuple[int, str], tuple[int, int]],
+        why: str,
     ) -> dict[tuple[int, str], Ref]:
         where: dict[int, bytes] = {}
         for pack in full:
             blob = (len(self.bought) + 1).to_bytes(HASH_BYTES, "big")
-            self._buy(blob, pack.size, day, moment, lasting=pack.lasting, renewed=False)
+            reason = PACKS if pack.lasting else why
+            self._buy(blob, pack.size, day, moment, lasting=pack.lasting, why=reason)
             where |= dict.fromkeys(pack.sections, blob)
         return {place: Ref(where[number], 0, size, b"") for place, (number, size) in places.items()}
 
     def _buy(
-        self, blob: bytes, size: int, day: int, moment: Now, *, lasting: bool, renewed: bool
+        self, blob: bytes, size: int, day: int, moment: Now, *, lasting: bool, why: str
     ) -> None:
         count = lifetimes.epochs(moment, self._terms, lasting=lasting)
         until = moment.epoch + count
-        standing = self._blobs[blob].until or 0 if renewed else moment.epoch
-        self.bought.append(Bought(day, size, until - standing, renewed))
+        standing = self._blobs[blob].until or 0 if why == RENEWALS else moment.epoch
+        self.bought.append(Bought(day, size, until - standing, why))
         self._blobs[blob] = RemoteBlob(blob, size, lasting, there=True, until=until)
 
     def _run(

@@ -17,6 +17,7 @@ from haulout.vault import backup, inspection, opening, remote, restoring
 from haulout.vault.arguments import Progress, silent
 from haulout.vault.attaching import Attaching
 from haulout.vault.keeping import Keeping
+from haulout.vault.onwalrus import OnWalrus
 from haulout.vault.opening import World
 from haulout.vault.recalling import Recalling
 from haulout.vault.remembering import Remembering
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from haulout.vault.storeoptions import StoreOptions
 
 
-class Vault(Remembering, Recalling, Attaching, Keeping, Syncing):
+class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus):
     """An open vault, as its owner.
 
     Make one with `create`, `open` or `ephemeral`; close it, or use it in a ``with`` block.
