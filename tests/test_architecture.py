@@ -62,6 +62,7 @@ COMPUTED_IMPORTS = {"cli", "haulout", "integrations"}
 PURE = (
     "redstuff", "language", "learning", "crypto", "index.rank",
     "log.record", "log.chain", "log.clock", "log.memory", "log.segment", "log.head",
+    "log.canonical", "log.locator", "log.chunkmap", "log.planning", "log.lifetimes", "log.packs",
 )  # fmt: skip
 MODEL_CLIENT = ("learning.client",)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cbor2
 import pytest
 from vault.making import NOON, entropy_of
 
@@ -15,7 +16,7 @@ from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError, ErasedError, VaultLockedError
 from haulout.log.chain import EMPTY, follow, signature_matches
 from haulout.log.journal import Journal
-from haulout.log.keychain import Keychain, device_payload, user_key_payload
+from haulout.log.keychain import Keychain, device_keys, device_payload, user_key_payload
 from haulout.log.record import GENESIS, Header, Lane, RecordType, canonical, payload_hash
 from haulout.log.schema import LOG_TABLES, NEWEST_RECORD
 
@@ -338,3 +339,13 @@ def test_records_of_unknown_types_are_kept_and_verified(
 def test_a_missing_namespace_key_is_told_as_damage(database: Database, journal: Journal) -> None:
     with database.read() as connection, pytest.raises(DamagedError, match="no key"):
         journal.namespace_key(connection, bytes(16), 1)
+
+
+@pytest.mark.parametrize("moved", [-1, 1])
+def test_the_border_between_a_devices_two_keys_cannot_be_moved(moved: int) -> None:
+    kit, device = RecoveryKit(bytes(range(32))), DeviceKeys(bytes(32))
+    fields = cbor2.loads(device_payload(kit.vault_id, kit.root, device))
+    whole = fields["signing"] + fields["agreement"]
+    fields |= {"signing": whole[: 32 + moved], "agreement": whole[32 + moved :]}
+    with pytest.raises(DamagedError, match="vouched"):
+        device_keys(kit.vault_id, canonical(fields))

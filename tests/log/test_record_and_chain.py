@@ -189,3 +189,8 @@ def test_a_clock_is_never_behind_and_never_repeats(newest: int, now: int) -> Non
     assert tick(newest, now) > newest
     assert tick(newest, now) >= now
     assert tick(newest, now) in {now, newest + 1}
+
+
+def test_a_version_of_a_thousand_digits_is_damage_and_no_other_error() -> None:
+    with pytest.raises(DamagedError):
+        decode_header(b"\x81\xc2\x59\x20\x00" + b"\xff" * 8192)

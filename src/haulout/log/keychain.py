@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, cast
 import cbor2
 
 from haulout.crypto.keys import (
+    AGREEMENT_PUBLIC_BYTES,
+    SIGNING_PUBLIC_BYTES,
     AgreementKey,
     DeviceKeys,
     Entropy,
@@ -93,6 +95,11 @@ def device_keys(vault: bytes, payload: bytes) -> tuple[bytes, bytes]:
         statement = _DEVICE_DOMAIN + vault + signing + agreement
         vouched = identifier(root, "vault") == vault
         vouched = vouched and signature_is_valid(root, fields["signature"], statement)
+        # Their border is not signed: each has its own length, so that it cannot be moved.
+        vouched = vouched and (len(signing), len(agreement)) == (
+            SIGNING_PUBLIC_BYTES,
+            AGREEMENT_PUBLIC_BYTES,
+        )
     except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
         message = "A device's keys cannot be read."
         raise DamagedError(message) from error

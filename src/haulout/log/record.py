@@ -123,7 +123,7 @@ def decode_header(data: bytes) -> Header:
         message = "A record's header is not an array."
         raise DamagedError(message)
     values = cast("list[Any]", fields)
-    if type(values[0]) is int and values[0] > RECORD_VERSION:
+    if type(values[0]) is int and RECORD_VERSION < values[0] < 2**64:
         message = f"A record has version {values[0]}; this code reads {RECORD_VERSION}."
         raise VaultVersionError(message)
     valid = len(values) == _HEADER_FIELDS and values[0] == RECORD_VERSION

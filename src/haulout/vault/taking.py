@@ -117,7 +117,10 @@ class Taking:
             if num is None or not waits:
                 continue
             key = journal.record_key(connection, journal.stored(connection, num))
-            parts = open_codes(key, record_id, model, box)
+            try:
+                parts = open_codes(key, record_id, model, box)
+            except DamagedError:
+                continue  # it waits in the queue still, and is embedded again
             vectors.add_codes(connection, self._parts.vault, number, num, parts)
             taken += 1
         return taken
