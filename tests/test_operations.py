@@ -17,7 +17,10 @@ from haulout.errors import InputError, NotAllowedError, NotFoundError
 from haulout.operations import OWNER, AnyOperation, Principal, app, execute
 
 TYPES = typing.get_args(AnyOperation)
-WITHOUT_OPERATION = {"close", "create", "open", "ephemeral", "restore", "path", "id", "keep_synced"}
+WITHOUT_OPERATION = {
+    "close", "create", "open", "ephemeral", "restore", "replicate", "path", "id", "is_replica",
+    "keep_synced", "keep_fresh",
+}  # fmt: skip
 NOT_CARRIED = {"progress"}
 
 
@@ -96,6 +99,8 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.Rebalance()).generation == 1
     assert do(operations.RemoveVolume(volume=urls[2])).generation == 2
     assert do(operations.GetVolumes(ask=True)).lost == 0
+    with pytest.raises(InputError, match="no replica"):
+        do(operations.Refresh())
     assert do(operations.DetachVolumes()).stores == ()
     urls = ("http://127.0.0.1:1",)
     assert do(operations.SetWalrus(publishers=urls, aggregators=urls)).publishers == urls
@@ -136,7 +141,7 @@ def test_an_app_may_use_the_memory_verbs_and_reaches_no_file_nor_the_whole_vault
                 execute(vault, principal, minimal(operation))
 
 
-def test_an_app_may_attach_nothing_and_neither_read_nor_append(vault: Vault, tmp_path: Path) -> None:
+def test_an_app_may_neither_attach_nor_read_nor_append(vault: Vault, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"the owner's")
     path, bot = str(tmp_path / "secret"), app("bot")
     mine = vault.remember("mine", attach=path)

@@ -23,7 +23,7 @@ import pytest
 from crash.kills import quick_checkpoints
 from crash.processes import scratch
 from crash.story import Verdict
-from vault.test_attachments import small_chunks, whole
+from vault.test_attachments import Breaking, small_chunks, whole
 
 from haulout import HauloutError, Vault
 from haulout.errors import StorageError, VaultClosedError
@@ -46,7 +46,7 @@ class Step(NamedTuple):
 def plan(seed: int, count: int = 12) -> list[Step]:
     random, alive, steps = Random(seed), list[int](), list[Step]()
     for number in range(count):
-        size = random.choice((5, 40, 64, 300, 700))
+        size = 900 if number % 8 == 0 else random.choice((5, 40, 64, 300, 700))
         # Some files share chunks, so that a forget must leave some of them.
         data = b"shared walrus " * (size // 20) + random.randbytes(size)
         if number % 4 == 0 or not alive:
@@ -71,9 +71,11 @@ class Life:
     def take(self, vault: Vault, number: int) -> None:
         step, name = self.steps[number], f"step-{number}"
         if step.kind == "attach":
-            self.ids[step.file] = vault.remember(
-                f"file {step.file}", attach=step.data, op_id=name
-            ).id
+            if number % 8 == 0:  # once broken off, it must find what is not durable yet
+                with suppress(StorageError):
+                    vault.remember("broken off", attach=Breaking(step.data, len(step.data) - 9))
+            memory = vault.remember(f"file {step.file}", attach=step.data, op_id=name)
+            self.ids[step.file] = memory.id
         elif step.kind == "append":
             vault.append(self.ids[step.file], step.data, op_id=name)
         else:
