@@ -73,6 +73,22 @@ def test_every_command_of_the_page_runs(
     assert "Ana is allergic to walnuts." in capsys.readouterr().out
 
 
+def test_the_python_of_the_page_runs(
+    tmp_path: Path, shell: Callable[[str], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell("haulout init --json")
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    capsys.readouterr()
+    exec(compile(block.replace("/mnt/", f"{tmp_path}/mnt/"), "docs/stores.md", "exec"), {})
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "remote"
+    assert out[1].startswith("volumes ")
+    assert out[1].endswith(" 0")
+    assert out[2].startswith("haulout:")
+
+
 def test_the_table_of_what_may_be_lost_is_what_the_command_says(
     tmp_path: Path, shell: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
