@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vault.publishing import restored, store_of, with_volumes
@@ -90,6 +91,22 @@ def test_a_store_that_fails_leaves_the_memory_here_and_a_warning_with_the_reason
     assert vault.get(kept.id).durability == "local"
     vault.sync()
     assert vault.get(kept.id).durability == "remote"
+
+
+def test_a_sync_that_failed_calls_nothing_remote_though_a_head_covers_it(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have published the record, and not all of its attachment yet."""
+    sync = vault._remote.sync
+
+    def failing(*given: Any, **named: Any) -> None:
+        sync(*given, **named)
+        message = "Nobody answers."
+        raise StoreUnavailableError(message)
+
+    monkeypatch.setattr(vault._remote, "sync", failing)
+    with pytest.warns(NotRemoteWarning, match="Nobody answers"):
+        assert vault.remember("x", wait="remote").durability == "local"
 
 
 def test_one_of_two_stores_is_not_every_store(
