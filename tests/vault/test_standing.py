@@ -109,6 +109,15 @@ def test_a_sync_that_failed_calls_nothing_remote_though_a_head_covers_it(
         assert vault.remember("x", wait="remote").durability == "local"
 
 
+def test_a_new_version_is_not_remote_because_the_old_one_is(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = vault.remember("Ana lives in Porto.", wait="remote")
+    monkeypatch.setattr(vault._remote, "sync", lambda *_, **__: vault._remote.status())
+    with pytest.warns(NotRemoteWarning):
+        assert vault.update(old.id, "Ana lives in Lisbon.", wait="remote").durability == "local"
+
+
 def test_one_of_two_stores_is_not_every_store(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
