@@ -27,6 +27,7 @@ MODULES = (
     "keeping",
     "syncing",
     "onwalrus",
+    "replicating",
 )
 SOURCES = tuple(VAULT / f"{name}.py" for name in MODULES)
 TARGET, BASE = VAULT / "asynchronous.py", VAULT / "awaiting.py"

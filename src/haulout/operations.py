@@ -273,6 +273,13 @@ class Cost(Operation, frozen=True, kw_only=True):
     s3_gb_month: float | None = None
 
 
+class Refresh(Operation, frozen=True, kw_only=True):
+    """Bring a replica to the newest head of its stores; ``source`` is a newer locator."""
+
+    source: str | None = None
+    anew: bool = False
+
+
 AnyOperation = (
     Remember
     | RememberMany
@@ -303,6 +310,7 @@ AnyOperation = (
     | DetachVolumes
     | Rebalance
     | Repair
+    | Refresh
     | SetWalrus
     | GetWalrus
     | RemoveWalrus
@@ -312,7 +320,7 @@ AnyOperation = (
 
 _WITH_PROGRESS = (
     Remember, RememberMany, Append, Check, Rebuild, CatchUp, Sync, AddVolumes, RemoveVolume,
-    Rebalance, Repair,
+    Rebalance, Repair, Refresh,
 )  # fmt: skip
 
 

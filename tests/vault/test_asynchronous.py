@@ -29,7 +29,7 @@ from haulout.vault.threads import CALLS_AT_ONCE, Threads, made
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "tools" / "async_vault.py"
-MAKERS = ("create", "open", "ephemeral", "restore")
+MAKERS = ("create", "open", "ephemeral", "restore", "replicate")
 VERBS = [
     name
     for name, member in inspect.getmembers(Vault)
@@ -124,7 +124,7 @@ def test_a_vault_is_made_with_the_same_arguments(maker: str) -> None:
 
 def test_it_has_no_other_public_methods() -> None:
     public = {name for name in dir(AsyncVault) if not name.startswith("_")}
-    assert public == {*VERBS, *MAKERS, "aclose", "path", "id", "vault"}
+    assert public == {*VERBS, *MAKERS, "aclose", "path", "id", "is_replica", "vault"}
 
 
 def test_every_verb_does_what_the_vaults_does(tmp_path: Path) -> None:

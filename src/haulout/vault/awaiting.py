@@ -20,6 +20,7 @@ from haulout.vault.values import (
     BackedUp,
     CheckReport,
     Exported,
+    Refreshed,
     Synced,
     VolumesRebalanced,
     VolumesRepaired,
@@ -42,7 +43,9 @@ class Awaiting:
         """The bytes of a memory's attachment, as a stream that can be read and sought in.
 
         It reads what the newest version has, chunk by chunk, and never holds more than a few
-        megabytes; what is appended later needs another stream. Close it when done.
+        megabytes; what is appended later needs another stream. Close it when done. The stream
+        is an ordinary one from `AsyncVault`, too: its reads wait for the disk, so that a program
+        with an event loop calls them by ``asyncio.to_thread``.
 
         Raises:
             NotFoundError, ErasedError: there is no such memory (any more). InputError: it has no
@@ -336,3 +339,46 @@ class Awaiting:
         return await self._threads.run(
             self._vault.cost, memories=memories, size=size, daily=daily, s3_gb_month=s3_gb_month
         )
+
+    async def refresh(
+        self,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        anew: bool = False,
+        progress: Progress | None = None,
+    ) -> Refreshed:
+        """Bring a replica to the newest head of its stores, whole or not at all.
+
+        Recall goes on meanwhile, from what is here.
+
+        Args:
+            source: a newer locator, its text or a file that holds it. On Walrus it alone says
+                where the newest head is; volumes are asked themselves.
+            anew: take the newest head although it does not go on from what is here, which is
+                thrown away.
+            progress: called with records fetched and their number.
+
+        Raises:
+            ConflictError: the stores give an older head than the one that is here, or one that
+            does not go on from it. StoreUnavailableError: they do not answer. NotFoundError: they
+            hold no head. InputError: this is no replica, or ``source`` no locator of its vault.
+            The replica then stands as it stood.
+        """
+        return await self._threads.run(
+            self._vault.refresh, source, anew=anew, progress=on_loop(progress)
+        )
+
+    async def keep_fresh(
+        self, *, every: float = 60.0, told: Callable[[Refreshed | HauloutError], None] | None = None
+    ) -> None:
+        """Refresh a replica in the background, until it is closed.
+
+        Args:
+            every: seconds between two looks at the stores.
+            told: called, on another thread, with what each refresh brought, and with each failure
+                that differs from the one before; it is tried again by itself.
+
+        Raises:
+            InputError: this is no replica.
+        """
+        return await self._threads.run(self._vault.keep_fresh, every=every, told=told)

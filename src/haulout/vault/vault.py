@@ -21,6 +21,8 @@ from haulout.vault.onwalrus import OnWalrus
 from haulout.vault.opening import World
 from haulout.vault.recalling import Recalling
 from haulout.vault.remembering import Remembering
+from haulout.vault.replica import MOST_BYTES
+from haulout.vault.replicating import Replicating
 from haulout.vault.syncing import Syncing
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from haulout.vault.storeoptions import StoreOptions
 
 
-class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus):
+class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus, Replicating):
     """An open vault, as its owner.
 
     Make one with `create`, `open` or `ephemeral`; close it, or use it in a ``with`` block.
@@ -142,4 +144,55 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus):
             )  # fmt: skip
         vault = cls(parts, embedder, credentials, store_options)
         vault.restored = restored
+        return vault
+
+    @classmethod
+    def replicate(
+        cls,
+        source: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        kit: RecoveryKit | str,
+        most_bytes: int = MOST_BYTES,
+        passphrase: str | None = None,
+        embedder: Embedder | str = "auto",
+        credentials: Mapping[str, str] | None = None,
+        store_options: StoreOptions | None = None,
+        world: World | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Make a replica of a vault from its stores: a copy to read near an agent, offline.
+
+        Nothing is written to the vault or its stores, now or later; `refresh` brings what is new.
+        The words are not kept. `refreshed` of what is returned says what came.
+
+        Args:
+            source: a locator: its text, or a file that holds it.
+            path: folder of the replica; the default place where none is given.
+            kit: the 24 words. most_bytes: how much of attachments may be kept here; they come
+                when they are read. The rest as for `create`.
+            progress: called with records taken and their number.
+
+        Raises:
+            VaultExistsError: a vault stands at ``path``; VaultLockedError: the kit is of
+            another vault; InputError: ``source`` is no locator; NotFoundError: the stores hold
+            no head of this vault; StorageError, CodingError: not all of it can be read.
+        """
+        words = RecoveryKit.from_words(kit) if isinstance(kit, str) else kit
+        folder = opening.default_folder() if path is None else Path(path).expanduser()
+        given, around = credentials or {}, world or World()
+        locator = remote.locator_in(source)
+        if locator is None:
+            message = "A replica is made from a locator; this is none, nor a file that holds one."
+            raise InputError(message, hint="`haulout locator` prints it where the vault is.")
+        from haulout.vault import replicamaking
+
+        with remote.located(locator, given, store_options) as stores:
+            parts, made = replicamaking.make(
+                stores, folder, given=remote.places(locator), kit=words, passphrase=passphrase,
+                reopen=lambda kind, text: remote.OPENERS[kind](text, given, store_options),
+                most_bytes=most_bytes, world=around, report=progress or silent,
+            )  # fmt: skip
+        vault = cls(parts, embedder, credentials, store_options)
+        vault.refreshed = made
         return vault

@@ -293,8 +293,10 @@ class VolumeKeeping:
 
         Raises:
             NotFoundError: the vault has no volumes, or none of a name in ``adopt``;
-            ConflictError: a place to adopt holds something else; StoreUnavailableError.
+            ConflictError: a place to adopt holds something else; StoreUnavailableError;
+            ReadOnlyError: this is a replica.
         """
+        self._parts.journal.require_writable()
         layout = self.layout()
         emptied = [self._named(layout, one) for one in adopt]
         for volume in emptied:
