@@ -39,6 +39,7 @@ def command(session: Session, query: tuple[str, ...], namespace: str | None, bud
     operation = GetContext(query=" ".join(query), namespace=namespace, budget=budget)
     with session.opened() as vault:
         packed = session.run(vault, operation)
+        session.tell_age(vault)
 
     def show() -> None:
         if not packed.text:

@@ -14,7 +14,7 @@ from haulout.cli.verb import Verb
 from haulout.errors import HauloutError, InputError
 
 if TYPE_CHECKING:
-    from haulout.vault.values import Synced
+    from haulout.vault.values import Refreshed, Synced
 
 
 @click.command(
@@ -34,7 +34,8 @@ def command(session: Session, name: str, read_only: bool) -> None:
 
     A client starts this by itself once `haulout connect` has told it to. The app gets remember,
     recall, get, list, update, forget, history and context; what it writes carries NAME as its
-    source. Where the vault has stores, what is new is sent to them meanwhile.
+    source. Where the vault has stores, what is new is sent to them meanwhile. A replica is
+    served as with --read-only, and refreshed meanwhile.
     """
     from haulout.operations import app
 
@@ -47,10 +48,19 @@ def command(session: Session, name: str, read_only: bool) -> None:
     with session.opened() as vault:
         from haulout.server.mcp import serve_stdio
 
-        if vault.stores().stores:
+        if vault.is_replica:
+            principal = app(name, read_only=True)
+            vault.keep_fresh(told=_refused)
+        elif vault.stores().stores:
             vault.keep_synced(told=_told)
 
         serve_stdio(vault, principal)
+
+
+def _refused(what: Refreshed | HauloutError) -> None:
+    """Say why a replica could not be refreshed."""
+    if isinstance(what, HauloutError):
+        screen.warn(str(what))
 
 
 def _told(what: Synced | HauloutError) -> None:

@@ -35,9 +35,12 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Beyond this disk": {
         "volumes": "Folders and buckets that keep the vault's bytes, coded against loss.",
+        "walrus": "The Walrus network that the vault is published on.",
         "sync": "Send what is new to the vault's stores.",
         "repair": "Rebuild what is missing or damaged on the volumes.",
+        "cost": "Say what keeping the vault costs, before anything is sent.",
         "locator": "Print where the vault's bytes are, to keep beside the 24 words.",
+        "replica": "A copy to read near an agent, offline, that says how old it is.",
     },
     "Your agents": {
         "connect": "Give a client the vault: Claude, Cursor, Codex and others.",

@@ -73,6 +73,7 @@ def command(
     operation = Recall(query=words, as_of=as_of, filter=conditions, explain=explain, **rest)
     with session.opened() as vault:
         found = session.run(vault, operation)
+        session.tell_age(vault)
     if words and session.lacks_model():
         session.suggest("Recalled by words alone; `haulout model install` adds meaning.")
     session.answer(found, lambda: _show(found, explain=explain))

@@ -62,7 +62,7 @@ def command(
     if not source.lstrip().startswith("haulout:") and not Path(source).is_file():
         message = f"{source[:80]!r} is neither a file nor a locator."
         raise InputError(message)
-    words = _typed() if kit_file is None else _read(kit_file.read(_MOST_KIT_BYTES))
+    words = kit_words(kit_file)
     secret = session.new_passphrase() if passphrase else None
     with session.warnings_told(), session.progress("Restoring", unit="records") as report:
         vault = Vault.restore(
@@ -105,6 +105,11 @@ def _tell(found: Restored) -> None:
         screen.warn(failure)
     for ignored in found.ignored:
         screen.note(f"Not used: {screen.visible(ignored)}")
+
+
+def kit_words(kit_file: BinaryIO | None) -> str:
+    """The words of a kit, from a file, or as a person types them."""
+    return _typed() if kit_file is None else _read(kit_file.read(_MOST_KIT_BYTES))
 
 
 def _read(data: bytes) -> str:

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
@@ -89,6 +89,17 @@ def minute(moment: datetime | None) -> str:
 def second(moment: datetime) -> str:
     """A time to the second, local."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago a time was, in the largest whole unit."""
+    if moment is None:
+        return "never"
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return f"{counted(seconds // length, unit, unit + 's')} ago"
+    return "just now"
 
 
 def when(memory: Memory) -> datetime:

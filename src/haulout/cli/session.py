@@ -181,6 +181,18 @@ class Session:
         else:
             show()
 
+    def tell_age(self, vault: Vault) -> None:
+        """Say on standard error how old a replica is; nothing of another vault."""
+        if not vault.is_replica:
+            return
+        stats = vault.stats()
+        if self.json:
+            told = {"head": stats.head, "as_of": stats.as_of, "refreshed_at": stats.refreshed_at}
+            click.echo(json.dumps(told, default=str).encode(), err=True)
+        else:
+            head = f"head {stats.head:,} of {screen.minute(stats.as_of)}"
+            screen.note(f"A replica, as of {screen.ago(stats.refreshed_at)}: {head}.")
+
     def note(self, words: str) -> None:
         """Say how something given was understood."""
         if not self.json:

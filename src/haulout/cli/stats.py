@@ -11,7 +11,7 @@ from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from haulout.vault.values import StoreSynced
+    from haulout.vault.values import Stats, StoreSynced
 
 _DURABILITY = {
     ("local", False): "this disk",
@@ -38,6 +38,7 @@ def command(session: Session) -> None:
                 ("vault", screen.place(stats.path)),
                 ("memories", f"{stats.memories:,}{versions}"),
                 ("newest", screen.minute(stats.newest)),
+                ("replica", _age(stats)),
                 ("records", f"{stats.records:,}"),
                 ("on disk", screen.size(stats.bytes)),
                 ("recall", f"by words and by {stats.model}" if stats.model else "by words"),
@@ -50,6 +51,13 @@ def command(session: Session) -> None:
 
     answer = {name: getattr(stats, name) for name in stats.__struct_fields__}
     session.answer(answer | {"stores": stores}, show)
+
+
+def _age(stats: Stats) -> str:
+    """How old a replica is; nothing for another vault."""
+    if not stats.head:
+        return ""
+    return f"of head {stats.head:,}, the newest {screen.ago(stats.refreshed_at)}"
 
 
 def _held(store: StoreSynced) -> str:

@@ -18,7 +18,7 @@ from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal
 from haulout.log.published import StoreRow
 
-MOST_BYTES: Final = 256 * 1024 * 1024
+MOST_BYTES: Final = 256_000_000
 """Of attachments that were read and are kept, where nothing else is said."""
 READ_ONLY: Final = (
     "This is a replica: a copy that is read and never written to.",
