@@ -21,11 +21,13 @@ VERBS = [name for verbs in SECTIONS.values() for name in verbs]
 GROUPS = {
     "model": ["install", "status"],
     "volumes": ["add", "list", "status", "remove", "rebalance", "detach"],
+    "walrus": ["set", "show", "remove"],
 }
 COMMANDS = [name for name in VERBS if name not in GROUPS] + [
     f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs
 ]
 
+_NETWORK = ["--publisher", "http://127.0.0.1:1", "--aggregator", "http://127.0.0.1:2"]
 ANSWERS = {
     "remember": ["remember", "x"],
     "recall": ["recall", "walnuts"],
@@ -60,6 +62,10 @@ ANSWERS = {
     "volumes remove": ["volumes", "remove", "v0"],
     "volumes rebalance": ["volumes", "rebalance"],
     "volumes detach": ["volumes", "detach"],
+    "walrus set": ["walrus", "set", *_NETWORK],
+    "walrus show": ["walrus", "show"],
+    "walrus remove": ["walrus", "remove"],
+    "cost": ["cost", "--memories", "10"],
 }
 _SPREAD = {"sync", "repair", "locator", *(f"volumes {verb}" for verb in GROUPS["volumes"])}
 
@@ -95,6 +101,8 @@ def test_json_of_every_verb_is_one_document_without_colour(mine, walnuts, kit, h
         names["FILE"] = mine("remember", "notes", "--attach", "notes.md").out.strip()
     if command in _SPREAD:
         mine("volumes", "add", "v0", "v1")
+    if command in {"walrus show", "walrus remove"}:
+        mine("walrus", "set", *_NETWORK)
     given = [names.get(word, word) for word in ANSWERS[command]]
     run = mine(*given, "--json", stdin=kit)
     assert run.code == 0, run.err

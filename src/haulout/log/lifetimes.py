@@ -118,8 +118,8 @@ def remains(until: int, moment: Now, terms: Terms) -> float:
 
 
 def is_due(until: int, moment: Now, terms: Terms) -> bool:
-    """Whether a blob ends sooner than what a head names may."""
-    return remains(until, moment, terms) < terms.keep_days
+    """Whether a blob has ended, or ends sooner than what a head names may."""
+    return until <= moment.epoch or remains(until, moment, terms) < terms.keep_days
 
 
 def epochs(moment: Now, terms: Terms, *, lasting: bool) -> int:

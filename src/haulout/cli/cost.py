@@ -1,0 +1,111 @@
+"""`haulout cost`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from haulout.cli import exits, screen
+from haulout.cli.session import Session
+from haulout.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from haulout.vault.costing import CostReport, WalrusBill
+
+_TIMES = (
+    ("growing", "growing to that size"),
+    ("held", "held there, the oldest going as new ones come"),
+    ("idle", "held there, and nothing comes"),
+)
+
+
+@click.command(
+    "cost",
+    cls=Verb,
+    examples=(
+        "haulout cost",
+        "haulout cost --memories 100000 --bytes 300 --daily 1000",
+        "haulout cost --s3-gb-month 0.015 --json",
+    ),
+)
+@click.option("--memories", type=int, metavar="N", help="A vault that grows to so many.")
+@click.option("--bytes", "size", type=int, metavar="N", help="Of text in each memory.")
+@click.option("--daily", type=int, metavar="N", help="New memories a day.")
+@click.option("--s3-gb-month", type=float, metavar="USD", help="Price of buckets; 0.023.")
+@click.pass_obj
+def command(
+    session: Session,
+    memories: int | None,
+    size: int | None,
+    daily: int | None,
+    s3_gb_month: float | None,
+) -> int:
+    """Say what keeping the vault costs: here, on volumes, in buckets and on Walrus.
+
+    Nothing is sent or asked. Without figures it counts this vault as it is, with as many new
+    memories a day as in its last 30 days. Walrus is counted blob by blob by what publishes, with
+    rewrites and renewals; the gas of the chain is apart.
+    """
+    from haulout.operations import Cost
+
+    with session.opened() as vault:
+        operation = Cost(memories=memories, size=size, daily=daily, s3_gb_month=s3_gb_month)
+        found = session.run(vault, operation)
+    session.answer(found, lambda: _show(found))
+    return exits.OK
+
+
+def _show(found: CostReport) -> None:
+    screen.say(
+        f"{screen.counted(found.memories, 'memory', 'memories')} of {found.size:,} bytes,"
+        f" {found.daily:,} a day."
+    )
+    columns = [
+        screen.Column("place", style="cyan"),
+        screen.Column("bytes", right=True),
+        screen.Column("for each of text", right=True),
+        screen.Column("objects", right=True),
+        screen.Column("USD a month", right=True),
+        screen.Column("", wraps=True),
+    ]
+    rows = [
+        (
+            one.name,
+            screen.size(one.bytes),
+            f"{one.overhead:,.1f}",
+            f"{one.blobs:,}",
+            "" if one.dollars is None else f"{one.dollars:,.4f}",
+            one.note,
+        )
+        for one in found.places
+    ]
+    screen.table(columns, rows)
+    screen.say("")
+    screen.say("On Walrus, a month in USD, gas apart:")
+    bills: list[tuple[str, WalrusBill]] = [(words, getattr(found, name)) for name, words in _TIMES]
+    columns = [
+        screen.Column("while it is", wraps=True),
+        screen.Column("in all", right=True),
+        *(screen.Column(why, right=True) for why in bills[0][1].parts),
+        screen.Column("blobs", right=True),
+        screen.Column("stays, days", right=True),
+    ]
+    screen.table(
+        columns,
+        [
+            (
+                words,
+                f"{bill.dollars:.4f}",
+                *(f"{value:.4f}" for value in bill.parts.values()),
+                f"{bill.named}",
+                f"{bill.slack_days:.0f}",
+            )
+            for words, bill in bills
+        ],
+    )
+    screen.note(
+        f"Published every {found.cadence_days:g} days; what stands stays {found.keep_days:g} days"
+        f" after that at the least; blobs of at most {screen.size(found.pack_bytes)};"
+        f" vectors {'sent' if found.vectors else 'not sent'}."
+    )
