@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vault.onwalrus import settings
 
 from haulout import Vault
 from haulout.errors import InputError, StoreUnavailableError
@@ -13,9 +14,11 @@ from haulout.storage.memory import MemoryBackend
 from haulout.storage.wrappers import limiting
 from haulout.storage.wrappers.around import AroundBackend
 from haulout.storage.wrappers.retrying import RetryingBackend
+from haulout.testing.walrus.network import LoopbackNetwork
 from haulout.vault import storeoptions
 from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES, StoreOptions
 from haulout.vault.volumestore import PACK_BYTES
+from haulout.vault.walrussettings import write_settings
 
 
 class Line:
@@ -131,3 +134,21 @@ def test_a_sync_and_a_restore_keep_to_their_limits_and_leave_nothing_out(
         assert twin.restored.complete
         assert twin.stats().memories == 50
     assert line.now > began
+
+
+def test_a_walrus_network_is_kept_to_the_limits_as_well(tmp_path: Path, line: Line) -> None:
+    with LoopbackNetwork(nodes=4, n_shards=10, signatures=False) as network:
+        options = StoreOptions(limit_up=1000, limit_down=1000)
+        vault, kit = Vault.create(tmp_path / "a", embedder="none", store_options=options)
+        with vault:
+            vault._remote.add("walrus", write_settings(settings(network)))
+            vault.remember("x" * 5000, wait="remote")
+            (sent,) = (one.bytes for one in vault.stores().stores)
+            assert line.now == pytest.approx((sent - 1000) / 1000)
+            locator = vault.locator()
+        began = line.now
+        with Vault.restore(
+            locator, tmp_path / "b", kit=kit.words, embedder="none", store_options=options
+        ) as twin:
+            assert twin.stats().memories == 1
+        assert line.now > began

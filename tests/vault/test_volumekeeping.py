@@ -266,10 +266,14 @@ def stands(vault: Vault, urls: list[str]) -> bool:
     return {one.url for one in told.volumes} == set(urls) and not told.rebalancing
 
 
+_EARLY = {4, 6}
+"""While the first places get their markers."""
+
+
 def steps_of(quick: int) -> list[Any]:
     """Every step in the long form; some of them in the quick one."""
     return [
-        step if step % quick == 0 else pytest.param(step, marks=pytest.mark.full)
+        step if step % quick == 0 or step in _EARLY else pytest.param(step, marks=pytest.mark.full)
         for step in range(120)
     ]
 

@@ -12,7 +12,8 @@ from typing import Self
 from haulout.log.head import Ref
 from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES, StoreOptions
 from haulout.vault.stores import Kept, Purchase
-from haulout.vault.walrusstore import WalrusStore, read_settings
+from haulout.vault.walrussettings import read_settings
+from haulout.vault.walrusstore import WalrusStore
 
 
 class LimitedWalrusStore(WalrusStore):
