@@ -32,7 +32,7 @@ from haulout.errors import (
 from haulout.log import attachment as formats
 from haulout.log import chunktable
 from haulout.testing.pages import vault_pages
-from haulout.vault import backup, chunks, cutting
+from haulout.vault import appending, backup, chunks, cutting
 from haulout.vault.opening import World
 
 FULL = 64
@@ -524,6 +524,47 @@ def test_an_interruption_keeps_what_has_come(vault: Vault, monkeypatch: pytest.M
     assert vault.check().sound
 
 
+@pytest.mark.parametrize("place", ["_told", "sweep_when_many", "bring_up_to_date", "_step"])
+def test_an_interruption_anywhere_appends_nothing_twice(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr("haulout.vault.appending.FOLLOWED_BYTES", 4)
+    memory = vault.remember("log", attach=b"")
+    home: Any = {
+        "sweep_when_many": chunks, "bring_up_to_date": appending.passagewriting,
+    }.get(place, appending.Appending)  # fmt: skip
+    real, calls = getattr(home, place), 0
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(home, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        vault.append(memory.id, Pipe(b"0123", b"abcd"), op_id="s")
+    assert whole(vault, memory.id) == b"0123abcd"
+    vault.append(memory.id, Pipe(b"0123abcdxy"), op_id="s")
+    assert whole(vault, memory.id) == b"0123abcdxy"
+
+
+def test_a_file_that_grows_while_it_is_appended_counts_as_it_was(vault: Vault) -> None:
+    class Growing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            at = self.tell()
+            self.seek(0, io.SEEK_END)
+            self.write(b" and more" * 200_000)
+            self.seek(at)
+            return super().read(size)
+
+    memory = vault.remember("log", attach=b"x" * 70_000)
+    vault.append(memory.id, Growing(b"counted"))
+    assert whole(vault, memory.id) == b"x" * 70_000 + b"counted"
+    assert vault.check().sound
+
+
 # --- forgetting ------------------------------------------------------------------------------
 
 
@@ -560,6 +601,35 @@ def test_a_forget_leaves_no_chunk_key_or_word_in_any_file(tmp_path: Path, by: st
     traces = [key for (key,) in keys if key not in kept[0][1:]] + [b"quavrux", b"quavrux".upper()]
     for page in vault_pages(tmp_path / "v"):
         assert not [trace for trace in traces if trace in page.plain]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_with_the_last_use_of_a_list_all_that_it_names_goes(vault: Vault) -> None:
+    content = drawn(13, 64 * 40)
+    one, other = vault.remember("one", attach=content), vault.remember("two", attach=content + b"x")
+    vault.forget(other.id)
+    assert whole(vault, one.id) == content
+    vault.forget(one.id)
+    assert rows(vault, "SELECT * FROM chunk") == rows(vault, "SELECT * FROM chunk_use") == []
+    assert list(vault._parts.files.all()) == []
+
+
+def test_of_a_growing_content_two_versions_back_are_let_go_if_both_later_ones_are_appends(
+    vault: Vault,
+) -> None:
+    def held() -> int:
+        return len(rows(vault, "SELECT * FROM chunk"))
+
+    memory = vault.remember("log", attach=b"a")
+    second = vault.append(memory.id, b"b")
+    assert held() == 2
+    vault.undo(second.op_id)
+    vault.append(memory.id, b"c")
+    assert held() == 3, "what was undone can be told from the log alone to be used"
+    vault.append(memory.id, b"d")
+    vault.append(memory.id, b"e")
+    assert held() == 4
+    assert vault.check().sound
 
 
 def test_hiding_keeps_chunks_and_hides_passages(vault: Vault) -> None:
@@ -606,6 +676,7 @@ def test_a_stream_that_is_open_outlives_appends_and_tells_of_a_forget(tmp_path: 
         stream, late = vault.attachment(memory.id), vault.attachment(memory.id)
         for _ in range(4):
             vault.append(memory.id, b" more")
+        chunks.sweep(vault._parts)
         assert stream.read() == b"beginning"
         vault.forget(memory.id)
         with pytest.raises(ErasedError):

@@ -183,6 +183,26 @@ def test_a_repetition_writes_the_passages_that_are_missing_and_none_twice(
     assert vault.check().sound
 
 
+def test_who_finds_that_the_memory_went_on_leaves_the_passages_to_that_one(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = vault.remember("log", attach=b"", attach_name="l.txt").id
+    real, calls = passagewriting._write, 0
+
+    def write(*arguments: Any) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            vault.append(memory, b"theirs\n")
+        return real(*arguments)
+
+    monkeypatch.setattr(passagewriting, "_write", write)
+    vault.append(memory, b"mine\n")
+    assert covered(vault, memory) == {0: "mine\ntheirs\n"}
+    assert vault.stats().passages == 1
+    assert vault.check().sound
+
+
 def test_a_passage_that_was_forgotten_by_itself_stays_forgotten(vault: Vault) -> None:
     text = b"".join(b"word%d is here on line %d of it\n" % (n, n) for n in range(300))
     memory = vault.remember("x", attach=text, attach_name="w.txt", op_id="a")

@@ -82,7 +82,6 @@ class Appending:
     def _piece(self, piece: bytes) -> None:
         self._pending = piece
         self._step(Opened(io.BytesIO(piece), "", len(piece), 0), whole=False)
-        self._pending = b""
         passagewriting.bring_up_to_date(self._parts, self._memory_id)
 
     def _operation(self) -> str | None:
@@ -92,6 +91,7 @@ class Appending:
         return f"{self._op_id}\0append\0{self._steps}"
 
     def _told(self, size: int, total: int | None) -> None:
+        self._pending = b""  # before the step counts: it must not be taken again as the next
         self._done, self._steps = self._done + size, self._steps + 1
         chunks.sweep_when_many(self._parts)  # the last chunks that appends have replaced
         if self._report:
