@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import typing
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vault.making import BagEmbedder
+from vault.onwalrus import Calendar, with_walrus
 from vault.publishing import Crash, Fuse, Stopping, digest, restored, store_of, with_volumes
 from vault.replicas import (
     DEEDS,
@@ -39,6 +42,7 @@ from haulout.errors import (
     VaultExistsError,
     VaultLockedError,
 )
+from haulout.testing.walrus.network import LoopbackNetwork
 from haulout.vault import opening, replicamaking
 
 CANARY = "zanzibarite"
@@ -856,3 +860,71 @@ def test_a_large_attachment_is_read_through_its_lists(
             assert kept_in(copy) == {}
             with copy._database.read() as connection:
                 assert connection.execute("SELECT count(*) FROM chunk").fetchone() == (0,)
+
+
+# --- Walrus ----------------------------------------------------------------------------------
+
+
+def test_on_walrus_a_newer_locator_says_where_the_newest_head_is(tmp_path: Path) -> None:
+    with LoopbackNetwork(
+        nodes=4, n_shards=10, publishers=1, aggregators=1, signatures=False
+    ) as network:
+        calendar = Calendar(network)
+        vault, words = with_walrus(tmp_path / "a", network, calendar)
+        with vault:
+            owner = Owner(vault, 5)
+            for _ in range(12):
+                owner.do(owner.chance.choice(DEEDS))
+            file = vault.remember("file", attach=b"bytes" * 900, attach_name="x")
+            vault.sync()
+            first = vault.locator()
+            with replica_of(vault, words, tmp_path / "r") as copy:
+                assert same(copy, vault, tmp_path)
+                for _ in range(12):
+                    owner.do(owner.chance.choice(DEEDS))
+                vault.sync()
+                assert copy.refresh().changed is False  # the network has no list of heads
+                assert copy.refresh(vault.locator()).changed
+                assert same(copy, vault, tmp_path)
+                with copy.attachment(file.id) as stream:
+                    assert stream.read() == b"bytes" * 900
+                with pytest.raises(ConflictError, match="older"):
+                    copy.refresh(first)
+                assert copy.refresh().changed is False
+                assert copy.check().sound
+
+
+# --- how much memory it takes ------------------------------------------------------------------
+
+_MEASURED = """
+import resource, sys
+from haulout import Vault
+with Vault.open(sys.argv[1], embedder="none") as copy:
+    assert copy.refresh().records == int(sys.argv[2])
+    for number in range(100):
+        copy.recall(f"tea rent {number}")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.full
+def test_ten_thousand_memories_with_vectors_come_and_are_searched_within_256_megabytes(
+    tmp_path: Path,
+) -> None:
+    vault, kit = Vault.create(tmp_path / "a", embedder=BagEmbedder(dimensions=384))
+    with vault:
+        vault.add_volumes([str(tmp_path / f"v{n}") for n in range(3)])
+        vault.sync()
+        Vault.replicate(vault.locator(), tmp_path / "r", kit=kit, embedder="none").close()
+        owner = Owner(vault, 1)
+        vault.remember_many([{"text": f"{n} {owner._text()}"} for n in range(10_000)])
+        vault.catch_up()
+        vault.sync()
+        records = vault.stats().records - 2
+    run = subprocess.run(
+        [sys.executable, "-c", _MEASURED, str(tmp_path / "r"), str(records)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(run.stdout) < 256
+    with Vault.open(tmp_path / "r", embedder="none") as copy:
+        assert copy.stats().waiting == 0
