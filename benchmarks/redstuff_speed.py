@@ -307,7 +307,7 @@ def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:
             panel.spines[["top", "right"]].set_visible(False)
         panels[0].set_yticks(range(len(lines)), labels)
         panels[0].invert_yaxis()
-        panels[-1].legend(loc="lower right", frameon=False)
+        panels[-1].legend(loc="upper right", frameon=False)
         return figure
 
     return draw
