@@ -17,7 +17,7 @@ CLIENTS := build/clients
 WALRUS := build/walrus-npm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-curves bench-redstuff crash fuzz clients crosscheck format pin clean
+.PHONY: help demo test check bench bench-curves bench-redstuff bench-restore crash fuzz clients crosscheck format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -51,6 +51,11 @@ bench-redstuff: $(DONE)/test $(WALRUS)/done ## the Walrus code beside the networ
 	@$(UV) --requirement benchmarks/requirements.txt
 	@mkdir -p $(FIGURES)
 	@$(BIN)/python benchmarks/redstuff_speed.py --json $(FIGURES)/redstuff.json --png $(FIGURES)/redstuff.png
+
+bench-restore: $(DONE)/test $(DONE)/model ## 10,000 memories and a gigabyte leave for S3 and Walrus, and come back (20 minutes)
+	@$(UV) --requirement benchmarks/requirements.txt
+	@mkdir -p $(FIGURES)
+	@$(BIN)/python benchmarks/restore_speed.py --json $(FIGURES)/restore.json --png $(FIGURES)/restore.png
 
 crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
 	@mkdir -p $(FIGURES)
