@@ -385,6 +385,15 @@ def test_volumes_that_were_let_go_keep_what_they_hold(kept: tuple[Vault, str]) -
         vault.volumes()
 
 
+def test_a_set_that_follows_one_that_was_let_go_is_another_set(kept: tuple[Vault, str]) -> None:
+    vault, _ = kept
+    before = vault.volumes().set_id
+    vault.detach_volumes()
+    assert vault.add_volumes([fresh(), fresh()]).set_id != before
+    assert vault.sync().complete
+    assert sound(vault)
+
+
 def test_a_folder_that_is_away_while_it_is_added_to_says_so_and_the_set_stays(
     tmp_path: Path,
 ) -> None:
