@@ -29,6 +29,7 @@ PUBLIC = [
     "Recalled",
     "Receipt",
     "RecoveryKit",
+    "Refreshed",
     "Restored",
     "Stats",
     "StoreOptions",
@@ -161,6 +162,8 @@ VERBS: dict[str, list[tuple[str, str, Any]]] = {
     "remove_volume": [("volume", POSITIONAL, EMPTY), *named(give_up=False, progress=None)],
     "detach_volumes": [],
     "keep_synced": named(every=5.0, told=None),
+    "refresh": [("source", POSITIONAL, None), *named(anew=False, progress=None)],
+    "keep_fresh": named(every=60.0, told=None),
     "rebalance": named(progress=None),
     "repair": named(deep=False, adopt=(), progress=None),
     "close": [],
@@ -216,12 +219,15 @@ def test_a_vault_is_made_opened_or_restored() -> None:
         *common,
         ("progress", NAMED, None),
     ]
+    first, where, kit, *rest = parameters(Vault.replicate)
+    assert [first, where, kit] == parameters(Vault.restore)[:3]
+    assert rest == [*named(most_bytes=256_000_000), *common, ("progress", NAMED, None)]
 
 
 def test_a_vault_has_no_other_public_methods() -> None:
     public = {name for name in dir(Vault) if not name.startswith("_")}
-    makers = {"create", "open", "ephemeral", "restore"}
-    assert public == {*VERBS, *makers, "update", "path", "id"}
+    makers = {"create", "open", "ephemeral", "restore", "replicate"}
+    assert public == {*VERBS, *makers, "update", "path", "id", "is_replica"}
 
 
 # --- errors --------------------------------------------------------------------------------
