@@ -97,6 +97,12 @@ def test_only_full_packs_without_keys_are_renewed_and_the_rest_is_written_again(
     assert cared(blob(9_000_000, None), 9_000_000) == "left"
 
 
+def test_what_has_ended_is_due_however_short_it_was_to_stay() -> None:
+    how = TERMS._replace(keep_days=0.0)
+    assert lifetimes.is_due(5, Now(5, 14.0), how)
+    assert not lifetimes.is_due(6, Now(5, 0.0), how)
+
+
 def test_a_blob_that_no_head_names_is_left_to_end() -> None:
     care = lifetimes.care([blob(9_000_000, 6)], {}, Now(5, 1.0), TERMS, 10_000_000)
     assert not care.renew

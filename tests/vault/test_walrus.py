@@ -278,6 +278,71 @@ def test_a_blob_that_the_network_lost_is_written_again(
         assert report.complete
 
 
+def test_a_pack_that_is_gone_when_it_is_to_be_renewed_is_written_again(
+    tmp_path: Path, network: LoopbackNetwork, calendar: Calendar
+) -> None:
+    vault, words = with_walrus(tmp_path / "a", network, calendar, pack_bytes=20_000)
+    with vault:
+        vault.remember_many([{"text": f"memory {n} " + "z" * 400} for n in range(60)])
+        vault.sync()
+        with vault._database.read() as connection:
+            kept = published.blobs(connection, row_of(vault).number)
+        lasting = [blob_id_text(one.blob) for one in kept if one.lasting]
+        assert lasting
+        for blob in lasting:
+            for one in network.ledger.of_blob(blob):
+                del network.ledger.objects[one.id]
+        calendar.pass_days(4 * 14 - 5)
+        assert vault.sync().complete
+        assert not named(vault) & set(lasting)
+        assert everything_stands(vault, network)
+        twin, report = restored(locator_of(vault), words, tmp_path / "b")
+        twin.close()
+        assert report.complete
+
+
+def test_a_restored_vault_learns_when_what_it_took_over_ends(
+    tmp_path: Path, network: LoopbackNetwork, calendar: Calendar
+) -> None:
+    vault, words = with_walrus(tmp_path / "a", network, calendar)
+    with vault:
+        vault.remember("one")
+        vault.sync()
+        before = named(vault)
+        twin, _ = restored(locator_of(vault), words, tmp_path / "b")
+    with twin:
+        twin.remember("two")
+        assert twin.sync().complete
+        row = row_of(twin)
+        with twin._database.read() as connection:
+            ends = {
+                blob_id_text(one.blob): one.until for one in published.blobs(connection, row.number)
+            }
+        assert before <= set(ends)
+        for blob, until in ends.items():
+            assert until == max(one.end for one in network.ledger.of_blob(blob))
+
+
+def test_what_waits_for_another_store_stays_in_the_outbox(
+    tmp_path: Path, network: LoopbackNetwork, calendar: Calendar
+) -> None:
+    vault, _ = with_walrus(tmp_path / "a", network, calendar)
+    with vault:
+        vault.add_volumes([str(tmp_path / "v0"), str(tmp_path / "v1")])
+        vault.remember("one")
+        for station in network.publishers:
+            station.faults.dead = True
+        assert not vault.sync().complete
+        waiting = {one.name for one in (tmp_path / "a" / "outbox").iterdir()}
+        vault.remember("two")
+        assert not vault.sync().complete
+        assert waiting <= {one.name for one in (tmp_path / "a" / "outbox").iterdir()}
+        for station in network.publishers:
+            station.faults.clear()
+        assert vault.sync().complete
+        assert len(network.ledger.payments) == 2
+
+
 def test_after_a_forget_a_publication_and_the_ends_of_blobs_no_destroyed_key_is_anywhere(
     tmp_path: Path, network: LoopbackNetwork, calendar: Calendar
 ) -> None:
