@@ -917,7 +917,8 @@ def test_ten_thousand_memories_with_vectors_come_and_are_searched_within_256_meg
         vault.sync()
         Vault.replicate(vault.locator(), tmp_path / "r", kit=kit, embedder="none").close()
         owner = Owner(vault, 1)
-        vault.remember_many([{"text": f"{n} {owner._text()}"} for n in range(10_000)])
+        words = " ".join(owner._text() for _ in range(12))
+        vault.remember_many([{"text": f"{n} {words}"} for n in range(10_000)])
         vault.catch_up()
         vault.sync()
         records = vault.stats().records - 2
