@@ -12,6 +12,7 @@ import pytest
 
 from haulout.cli.session import Session
 from haulout.storage.bucket import OPTIONS, SECRETS
+from haulout.vault.storeoptions import StoreOptions
 
 
 def test_without_stores_it_says_how_to_add_some(mine, walnuts):
@@ -59,6 +60,20 @@ def test_a_limit_is_a_number_of_bytes_above_nothing(spread, option):
     assert spread("sync", option, "0").code == 2
     assert spread("sync", option, "fast").code == 2
     assert spread("sync", option, "50000000").code == 0
+
+
+def test_limits_reach_the_stores(spread, monkeypatch):
+    given = []
+
+    class Noting(StoreOptions):
+        def __init__(self, **limits):
+            super().__init__(**limits)
+            given.append(limits)
+
+    monkeypatch.setattr("haulout.vault.storeoptions.StoreOptions", Noting)
+    spread("sync", "--limit-up", "50000000", "--limit-down", "60000000")
+    spread("sync")
+    assert given == [{"limit_up": 50_000_000, "limit_down": 60_000_000}]
 
 
 def test_watching_publishes_what_another_process_writes_until_it_is_interrupted(spread, home):
