@@ -29,6 +29,8 @@ def test_the_script_gets_verbs_and_options(process):
         "plain,remember",
         "plain,recall",
         "plain,restore",
+        "plain,repair",
+        "plain,replica",
         "plain,rebuild",
     ]
     assert "plain,--dry-run" in completed("haulout forget --d", 2)

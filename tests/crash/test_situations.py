@@ -149,8 +149,11 @@ def test_a_truncated_file_is_named(folder: Path, name: str, share: float) -> Non
     right = contents(folder)
     os.truncate(folder / name, int(len(right[name]) * share))
     try:
-        stands(folder)  # the write-ahead log may hold the very pages that the file lost
-        assert (name, share) == ("memory.db", 0.97)
+        # The write-ahead log may hold the very pages that the file lost; and behind its last frame
+        # it keeps those of an earlier round, which nobody needs.
+        stands(folder)
+        assert share == 0.97
+        assert name in {"memory.db", "memory.db-wal"}
     except HauloutError as error:
         assert name.removesuffix("-wal") in str(error)  # noqa: PT017
     shutil.rmtree(folder)
@@ -343,7 +346,7 @@ def test_a_changed_backup_and_another_vaults_words_are_refused_by_name(
     _.close()
     for name, content, words, kind in (
         ("none.backup", b"something else", kit, InputError),
-        ("later.backup", data.replace(b"backup 1\n", b"backup 2\n", 1), kit, VaultVersionError),
+        ("later.backup", data.replace(b"backup 2\n", b"backup 3\n", 1), kit, VaultVersionError),
         ("head.backup", data[:100] + b"?" + data[101:], kit, DamagedError),
         ("short.backup", data[: len(data) // 2], kit, DamagedError),
         ("body.backup", data[:-3000] + b"?" + data[-2999:], kit, DamagedError),

@@ -344,14 +344,14 @@ def test_a_backup_is_not_restored_over_a_vault(
     [
         (lambda _: b"", InputError),
         (lambda data: b"PK" + data, InputError),
-        (lambda data: data.replace(b"backup 1\n", b"backup 2\n", 1), VaultVersionError),
+        (lambda data: data.replace(b"backup 2\n", b"backup 3\n", 1), VaultVersionError),
         (lambda data: data[:10], (InputError, VaultVersionError, DamagedError)),
         (lambda data: data[:60], DamagedError),
         (lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:], DamagedError),
         (lambda data: data[: len(data) // 2], DamagedError),
         (lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:], DamagedError),
         (lambda data: data[:9000] + bytes([data[9000] ^ 1]) + data[9001:], DamagedError),
-        (lambda data: data[:-1], DamagedError),
+        (lambda data: data[:-5000], DamagedError),
     ],
 )
 def test_a_changed_backup_is_refused_and_the_folder_can_be_used_again(

@@ -261,13 +261,13 @@ class Remembering(OpenVault):
             receipt = msgspec.structs.replace(receipt, op_id=operation)
         if level == "hidden" or not receipt.memories:
             return receipt
+        kinds = holding(self._parts, oldest, last)  # before a failing disk can latch the vault
         pending = (*self._swept(held), *inspection.scrub(self._parts, _SCRUB_BYTES))
         receipt = msgspec.structs.replace(receipt, pending=pending)
-        return self._beyond_this_disk(receipt, oldest, last)
+        return self._beyond_this_disk(receipt, kinds)
 
-    def _beyond_this_disk(self, receipt: Receipt, oldest: int, last: int) -> Receipt:
+    def _beyond_this_disk(self, receipt: Receipt, kinds: list[str]) -> Receipt:
         """What of a forget has reached the stores, and what has not."""
-        kinds = holding(self._parts, oldest, last)
         gone: tuple[str, ...] = ()
         if kinds and receipt.level == "everywhere":
             gone = cleared_from(self._parts, self._remote, kinds)
