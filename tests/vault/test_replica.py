@@ -42,8 +42,12 @@ from haulout.errors import (
     VaultExistsError,
     VaultLockedError,
 )
+from haulout.log import head as heads
+from haulout.log.head import open_head
+from haulout.log.keychain import fresh_wraps
 from haulout.testing.walrus.network import LoopbackNetwork
 from haulout.vault import opening, replicamaking
+from haulout.vault.stores import HeadFound
 
 CANARY = "zanzibarite"
 
@@ -128,6 +132,41 @@ def test_vectors_travel_and_nothing_that_is_stored_is_embedded_again(tmp_path: P
             assert copy.stats().waiting == 0
             assert same(copy, vault, tmp_path)
             assert set(embedder.seen) <= {query for query in QUERIES if query}
+            assert copy.check().sound
+
+
+def test_what_is_erased_leaves_the_lists_of_near_vectors_which_are_made_as_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, kit = Vault.create(tmp_path / "a", embedder=BagEmbedder())
+    with vault:
+        vault.add_volumes([f"memory:replica-lists-{n}" for n in range(3)])
+        owner = Owner(vault, 3)
+        ids = [vault.remember(f"{n} {owner._text()}").id for n in range(60)]
+        vault.catch_up()
+        vault.sync()
+        monkeypatch.setattr("haulout.index.lists.DIVIDED_FROM", 40)
+        with replica_of(vault, kit.words, tmp_path / "r") as copy:
+
+            def listed() -> int:
+                with copy._database.read() as connection:
+                    (count,) = connection.execute("SELECT count(*) FROM division").fetchone()
+                    assert count == 1
+                    rows = connection.execute("SELECT nums FROM vector_list").fetchall()
+                    return len({num for row in rows for num in memoryview(row[0]).cast("q")})
+
+            assert listed() == 60
+            vault.forget(ids[:5])
+            vault.sync()
+            copy.refresh()
+            assert listed() == 55
+            assert copy.check().sound
+            for number in range(60):
+                vault.remember(f"{number} {owner._text()}")
+            vault.catch_up()
+            vault.sync()
+            copy.refresh()
+            assert listed() == 115
             assert copy.check().sound
 
 
@@ -430,6 +469,52 @@ def test_a_restored_vault_is_followed_and_the_lost_device_is_the_past(tmp_path: 
             assert copy.check().sound
 
 
+def signed(vault: Vault, **changed: Any) -> HeadFound:
+    """The newest head of a vault with something changed, signed by its own device."""
+    store = store_of(vault)
+    found = store.heads()[0]
+    store.close()
+    keys, parts = vault._journal.keychain, vault._parts
+    secrets = keys.user_secrets()
+    head = open_head(found.data, parts.vault_id, secrets)
+    head = head._replace(number=head.number + 1, previous=heads.digest(found.data))
+    head = head._replace(**changed)
+    wraps = fresh_wraps(parts.vault_id, secrets, keys.kit_public)
+    data = heads.seal_head(head, parts.device, secrets, wraps, parts.journal.entropy)
+    return found._replace(data=data)
+
+
+def test_a_head_is_taken_at_its_word_by_nobody_not_even_its_own_device(tmp_path: Path) -> None:
+    vault, words, owner = owned(tmp_path / "a", deeds=10)
+    with vault, replica_of(vault, words, tmp_path / "r") as copy:
+        owner.do("remember")
+        vault.sync()
+        copy.refresh()
+        here = digest(copy, tmp_path), copy.stats()
+        store = store_of(vault)
+        data = store.heads()[0].data
+        store.close()
+        head = open_head(data, vault._parts.vault_id, vault._journal.keychain.user_secrets())
+        (tip,) = head.tips
+        for found, error, why in (
+            (signed(vault, tips=(tip._replace(sequence=tip.sequence + 1),)), DamagedError, "end"),
+            (signed(vault, tips=(tip._replace(hash=bytes(32)),)), ConflictError, "go on"),
+            (signed(vault, tips=()), ConflictError, "go on"),
+            (signed(vault, previous=bytes([1]) * 32), ConflictError, "go on"),
+            (signed(vault, number=head.number, previous=head.previous), ConflictError, "go on"),
+            (signed(vault, number=head.number - 1, previous=bytes(32)), ConflictError, "go on"),
+            (signed(vault, runs=head.runs[:-1]), DamagedError, "fewer"),
+            (signed(vault, lane=7), NotFoundError, "No head"),
+            (signed(vault, store=bytes([9]) * 16), NotFoundError, "No head"),
+        ):
+            between(copy, heads=lambda _store, found=found: [found])
+            with pytest.raises(error, match=why):
+                copy.refresh()
+            assert (digest(copy, tmp_path), copy.stats()) == here
+        between(copy, heads=lambda _store: [signed(vault)])
+        assert copy.refresh().head == head.number + 1  # as the device would have signed it
+
+
 # --- another history -------------------------------------------------------------------------
 
 
@@ -478,6 +563,36 @@ def test_a_head_that_lacks_what_is_here_is_refused_until_it_is_asked_for(
         assert copy.check().sound
     with Vault.open(tmp_path / "r", embedder="none") as copy:
         assert same(copy, twin, tmp_path)
+
+
+@pytest.mark.parametrize("merged", [True, False], ids=["in one run", "in runs of their own"])
+def test_a_device_that_signed_two_histories_is_refused_whichever_is_longer(
+    tmp_path: Path, *, merged: bool
+) -> None:
+    vault, words, owner = owned(tmp_path / "a", deeds=20)
+    vault.close()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with Vault.open(tmp_path / "a", embedder="none") as vault:
+        owner.vault = vault
+        owner.do("remember")
+        vault.sync()
+        copy = replica_of(vault, words, tmp_path / "r")
+    with Vault.open(tmp_path / "b", embedder="none") as twin, copy:
+        here = digest(copy, tmp_path)
+        twin.remember("one that the other has not")
+        twin.detach_volumes()
+        twin.add_volumes([f"memory:forked-{tmp_path}-{n}" for n in range(3)])
+        if not merged:
+            twin.sync()
+        for number in range(30):
+            twin.remember(f"{number} tea " + "boat " * 40 * (number + 1))
+        twin.sync()
+        with pytest.raises(ConflictError, match=r"lacks 1 of the \d+ records that are here"):
+            copy.refresh(twin.locator())
+        assert digest(copy, tmp_path) == here
+        assert copy.refresh(twin.locator(), anew=True).anew
+        assert same(copy, twin, tmp_path)
+        assert copy.check().sound
 
 
 def test_the_same_records_in_another_order_begin_the_copy_anew(tmp_path: Path) -> None:
@@ -569,6 +684,9 @@ def test_what_was_forgotten_leaves_no_word_and_no_key_in_the_replica(tmp_path: P
             assert CANARY not in everything_in(tmp_path / "r", copy)
             assert (tmp_path / "r/memory.db-wal").stat().st_size < 20_000  # begun anew since
             assert not [p for p in (tmp_path / "r/attachments").rglob("*") if p.is_file()]
+            with copy._database.read() as connection:
+                places = connection.execute("SELECT count(*) FROM remote_chunk").fetchone()
+            assert places == (0,)
             assert copy.recall(CANARY) == []
             assert [one.id for one in copy.list().memories] == [kept.id]
             assert copy.history(gone.id)[-1].action == "erase"
@@ -746,6 +864,29 @@ def test_in_the_background_it_is_refreshed_and_tells_what_came(tmp_path: Path) -
         assert digest(copy, tmp_path) == digest(vault, tmp_path)
 
 
+def test_attachments_are_read_while_a_refresh_waits_for_its_stores(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        one = vault.remember("file", attach=b"bytes", attach_name="x")
+        vault.sync()
+        with replica_of(vault, words, tmp_path / "r") as copy:
+            read: list[bytes] = []
+
+            def reading() -> None:
+                with copy.attachment(one.id) as stream:
+                    read.append(stream.read())
+
+            def heads_of(store: Any) -> Any:
+                thread = threading.Thread(target=reading)
+                thread.start()
+                thread.join(30)
+                return store.heads()
+
+            between(copy, heads=heads_of)
+            copy.refresh()
+            assert read == [b"bytes"]
+
+
 # --- attachments -----------------------------------------------------------------------------
 
 
@@ -848,6 +989,10 @@ def test_a_large_attachment_is_read_through_its_lists(
         one = vault.remember("large", attach=data, attach_name="x")
         vault.sync()
         with replica_of(vault, words, tmp_path / "r") as copy:
+            gets = list[Any]()
+            between(copy, get=lambda store, ref: gets.append(ref) or store.get(ref))
+            copy.rebuild()  # needs no network for what lists name
+            assert gets == []
             with copy.attachment(one.id) as stream:
                 stream.seek(50_000)
                 assert stream.read(4) == data[50_000:50_004]

@@ -220,6 +220,10 @@ class Copying:
     def finish(self, connection: Transaction) -> None:
         """Note that the head is here, once all of its runs are."""
         head, copy = self._found.head, self._found.copy
+        through = self._runs[-1].last if self._runs else self._start
+        if _newest(connection) != through:
+            message = "A head names fewer records than it says."
+            raise DamagedError(message)
         for tip in head.tips:
             row = _end(connection, self._parts.vault, tip.device)
             if (row.sequence, row.hash) != (tip.sequence, tip.hash):
@@ -229,7 +233,7 @@ class Copying:
             number=head.number,
             head=copy.data,
             place=copy.place,
-            through=self._runs[-1].last if self._runs else self._start,
+            through=through,
             runs=tuple(self._runs),
             chunks=self._take_maps(connection),
             at=head.clock,
@@ -265,6 +269,8 @@ class Copying:
             records = self._records(part)
             known = max(0, min(before, part.last) - part.first + 1)
             self._require_same(connection, part.first, records[:known])
+            if not self._anew:
+                self._require_following(connection, records[known:])
             first, _, _ = taking.insert(connection, records[known:], wraps)
             if first != part.first + known:
                 message = "Records of this replica are missing."
@@ -281,6 +287,17 @@ class Copying:
         if [row[0] for row in rows] != [one.header_bytes for one in records]:
             message = "The newest head has other records in the place of those that are here."
             raise OtherHistoryError(message)
+
+    def _require_following(self, connection: Transaction, records: Sequence[Carried]) -> None:
+        """See that what comes of each device goes on from what is here of it."""
+        seen: set[bytes] = set()
+        for header in (one.header for one in records):
+            if header.device not in seen:
+                seen.add(header.device)
+                end = _end(connection, self._parts.vault, header.device)
+                if (header.sequence, header.previous) != (end.sequence + 1, end.hash):
+                    message = "The newest head does not go on from the records that are here."
+                    raise OtherHistoryError(message)
 
     def _erase(self, connection: Transaction, nums: Sequence[int], newest: int) -> None:
         """Destroy records whose keys are gone, and what the index holds of their memories."""

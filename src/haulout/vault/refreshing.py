@@ -18,7 +18,6 @@ import msgspec
 from haulout.errors import (
     BlobMissingError,
     ConflictError,
-    HauloutError,
     InputError,
     NotFoundError,
     StorageError,
@@ -32,6 +31,7 @@ from haulout.log.locator import Locator
 from haulout.log.published import Published, StoreRow
 from haulout.vault import chunks, inspection, replica
 from haulout.vault.copying import Copied, Copying, OtherHistoryError
+from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import Parts
 from haulout.vault.remote import Remote, places
 from haulout.vault.replica import Replica
@@ -102,7 +102,7 @@ class _Refreshing:
                 settings["volumes"] = found.store.settings()
             how = self._standing(found)
             if how is Standing.SAME and not anew:
-                return self._same(settings, found, ignored)
+                return self._same(settings, ignored)
             if not anew:
                 self._require_newer(how, found)
             return self._taken(settings, found, ignored, anew=anew)
@@ -118,9 +118,7 @@ class _Refreshing:
         """How the head that was found stands to the one that is here."""
         data, head = self._here.state.head, found.head
         known, _ = self._opened(data)
-        if head.number < self._note.seen.get(whose(head), 0):
-            return Standing.OLDER
-        if whose(known) == whose(head):
+        if (known.device, known.store) == (head.device, head.store):  # numbers ascend in each
             return heads.standing(data, known, found.copy.data, head)
         if _holds(head, known) and (not _holds(known, head) or head.clock >= known.clock):
             return Standing.NEWER
@@ -144,7 +142,7 @@ class _Refreshing:
     def _taken(
         self, settings: dict[str, str], found: Found, ignored: tuple[str, ...], *, anew: bool
     ) -> Refreshed:
-        note = self._looked(found)
+        note = self._looked()
         state = None if anew else self._here.state
         copying = Copying(self._parts, found, self._here, state)
         try:
@@ -154,6 +152,8 @@ class _Refreshing:
             self._require_all(copying)
             copied, anew = self._copied(copying, settings, note), True
         self._clear()
+        if copied.vectors:
+            divide_where_due(self._parts)
         return Refreshed(
             changed=True,
             head=found.head.number,
@@ -175,11 +175,7 @@ class _Refreshing:
             self._noted(connection, settings, copying.row, note)
             return copied
 
-        try:
-            copied: Copied = self._parts.database.write(job)
-        except (HauloutError, OtherHistoryError):
-            self._parts.journal.keychain.learned = 0  # it may know of records that are undone
-            raise
+        copied: Copied = self._parts.database.write(job)
         return copied
 
     def _require_all(self, copying: Copying) -> None:
@@ -190,9 +186,8 @@ class _Refreshing:
             message = f"The newest head lacks {lacking} of the {every} records that are here."
             raise ConflictError(message, hint=_ANEW)
 
-    def _looked(self, found: Found) -> Replica:
-        seen = {**self._note.seen, whose(found.head): found.head.number}
-        return msgspec.structs.replace(self._note, looked=self._parts.journal.now(), seen=seen)
+    def _looked(self) -> Replica:
+        return msgspec.structs.replace(self._note, looked=self._parts.journal.now())
 
     def _noted(
         self,
@@ -219,8 +214,8 @@ class _Refreshing:
             if kind not in rows:
                 published.add_store(connection, self._parts.vault, kind, text, Published())
 
-    def _same(self, settings: dict[str, str], found: Found, ignored: tuple[str, ...]) -> Refreshed:
-        note = self._looked(found)
+    def _same(self, settings: dict[str, str], ignored: tuple[str, ...]) -> Refreshed:
+        note = self._looked()
         self._parts.database.write(
             lambda connection: self._noted(connection, settings, self._here, note)
         )
@@ -247,11 +242,6 @@ _ANEW = (
 _ASK_FOR_A_LOCATOR = (
     "Give `haulout replica refresh` a newer locator: the owner's vault keeps one in locator.txt."
 )
-
-
-def whose(head: Head) -> str:
-    """Whose head it is, and in which store: its numbers ascend by themselves."""
-    return f"{head.device.hex()}/{head.store.hex()}"
 
 
 def _holds(one: Head, other: Head) -> bool:

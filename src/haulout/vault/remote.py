@@ -93,7 +93,8 @@ class Remote:
         self._parts, self._credentials, self._openers = parts, credentials, openers
         self._options = options
         self._open: dict[int, tuple[str, Store]] = {}
-        self._threads = threading.RLock()
+        self._threads = threading.RLock()  # around what is open
+        self._turns = threading.RLock()  # a file's lock does not keep this process's threads apart
         self._lock: WriterLock | None = None  # made when it is first needed: most have no stores
         self._outbox = Outbox(parts.folder)
 
@@ -135,8 +136,8 @@ class Remote:
 
     @contextmanager
     def turn(self) -> Generator[None]:
-        """Be the only one that publishes, or that refreshes a replica."""
-        with self._threads:
+        """Be the only one that publishes, or that refreshes a replica. Reading does not wait."""
+        with self._turns:
             if self._parts.folder is None:
                 yield
                 return
@@ -308,7 +309,7 @@ class Remote:
 
     def close(self) -> None:
         """Give connections and the lock back."""
-        with self._threads:
+        with self._turns, self._threads:
             for _, store in self._open.values():
                 store.close()
             self._open.clear()

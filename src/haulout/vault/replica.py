@@ -33,13 +33,11 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         keys: user keys in hexadecimal, by generation.
         looked: when the stores were last read and gave nothing older, microseconds.
-        seen: the highest head number that was taken, by device and store.
         most_bytes: bound of the attachments that are kept here.
     """
 
     keys: dict[int, str]
     looked: int = 0
-    seen: dict[str, int] = {}
     most_bytes: int = MOST_BYTES
 
     @property

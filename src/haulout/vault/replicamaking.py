@@ -19,7 +19,6 @@ from haulout.vault.arguments import silent
 from haulout.vault.copying import Copied, Copying
 from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import Parts, World
-from haulout.vault.refreshing import whose
 from haulout.vault.replica import Replica
 from haulout.vault.restoring import Found, follow, with_kit
 from haulout.vault.stores import Store
@@ -74,7 +73,6 @@ def make(
     note = Replica(
         keys={generation: key.hex() for generation, key in found.secrets.items()},
         looked=world.now(),
-        seen={whose(found.head): found.head.number},
         most_bytes=most_bytes,
     )
     settings = dict(given)
