@@ -277,3 +277,13 @@ def test_importing_the_module_does_not_load_py_ecc() -> None:
         "assert not [name for name in sys.modules if name.startswith('py_ecc')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_using_certificates_leaves_the_programs_recursion_limit_alone() -> None:
+    """py_ecc raises it to 100,000, and a deep recursion elsewhere then breaks the stack."""
+    program = (
+        "import sys; before = sys.getrecursionlimit();"
+        "from haulout.redstuff import certificate; certificate.public_key(7);"
+        "sys.exit(sys.getrecursionlimit() != before)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -22,6 +22,7 @@ certificate are those of Walrus's TypeScript package; on the chain its parts tra
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -334,7 +335,13 @@ def _sum_of_keys(public_keys: Sequence[bytes]) -> bytes:
 
 
 def _bls() -> Any:
-    """py_ecc's basic scheme. Its types are those of a package that is not asked for here."""
+    """py_ecc's basic scheme. Its types are those of a package that is not asked for here.
+
+    Importing py_ecc lets the whole process recurse 100,000 deep, and a program that relies on
+    Python's own bound then ends with a broken stack. This code needs no such depth (measured:
+    it signs, verifies and adds within the usual 1,000), so the bound is put back.
+    """
+    deepest = sys.getrecursionlimit()
     try:
         from py_ecc.bls.ciphersuites import G2Basic
     except ImportError:
@@ -342,4 +349,6 @@ def _bls() -> Any:
             "Certificates cannot be checked or made: py_ecc is not installed.",
             hint='Install it with `pip install "haulout[certificates]"`.',
         ) from None
+    finally:
+        sys.setrecursionlimit(deepest)
     return G2Basic
