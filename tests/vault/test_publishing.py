@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vault.publishing import (
@@ -25,6 +27,7 @@ from haulout.errors import BlobMissingError, ConflictError, NotFoundError
 from haulout.log import published
 from haulout.redstuff import blob_id_bytes
 from haulout.vault import opening
+from haulout.vault.chunksending import ChunkSending
 from haulout.vault.volumestore import VolumeStore
 
 
@@ -307,3 +310,28 @@ def test_a_restore_that_crashes_can_be_made_again(
             assert report.complete
             assert twin.check().sound
             assert digest(twin, tmp_path) == digest(vault, tmp_path)
+
+
+def test_an_attachment_that_is_kept_while_chunks_are_sent_is_not_called_remote_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("one")
+        send = ChunkSending.send
+        late: list[str] = []
+
+        def and_then(sending: ChunkSending, *given: Any) -> None:
+            send(sending, *given)
+            if not late:
+                late.append(vault.remember("a file", attach=io.BytesIO(b"bytes" * 100)).id)
+
+        monkeypatch.setattr(ChunkSending, "send", and_then)
+        vault.sync()
+        assert vault.get(late[0]).durability == "local"
+        assert vault.sync().complete
+        assert vault.get(late[0]).durability == "remote"
+        twin, report = restored(vault, words, tmp_path / "b")
+        with twin:
+            assert report.complete
+            assert twin.attachment(late[0]).read() == b"bytes" * 100

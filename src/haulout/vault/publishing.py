@@ -99,10 +99,11 @@ class Publisher:
         caring = Caring(self._parts, self._store, self._number, self._buying)
         again = caring.care(row.state)
         if force or again or self._is_time(row.state):
+            upto = self._newest()  # chunks of what is recorded while they are sent come next time
             self._chunks.send(report, again)
             more = True
             while more:
-                intent, more = self._intend(row.state, again)
+                intent, more = self._intend(row.state, again, upto)
                 if intent is not None:
                     self._carry_out(row.state, intent, report)
                     row = self._row()
@@ -141,11 +142,25 @@ class Publisher:
 
     # ------------------------------------------------------------------ writing it down
 
-    def _intend(self, state: Published, again: Collection[bytes]) -> tuple[Intent | None, bool]:
-        """Write the next publication down, if there is one; and whether another has to follow."""
+    def _newest(self) -> int:
+        """The number of the newest record."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT max(num) FROM record").fetchone()
+        return (row[0] or 0) if row else 0
+
+    def _intend(
+        self, state: Published, again: Collection[bytes], upto: int
+    ) -> tuple[Intent | None, bool]:
+        """Write the next publication down, if there is one; and whether another has to follow.
+
+        Args:
+            state: what stands; ``again``: blobs whose content is written again.
+            upto: the newest record that may be named: all its chunks are with the store.
+        """
         maps = self._chunks.maps()
         with self._database.read() as connection:
-            new = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
+            found = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
+            new = [one for one in found if one[0] <= upto]
             through = new[-1][0] if new else state.through
             gone = [num for num in erased(connection, self._parts.vault) if num <= through]
             ended = set(again)
