@@ -22,6 +22,7 @@ GROUPS = {
     "model": ["install", "status"],
     "volumes": ["add", "list", "status", "remove", "rebalance", "detach"],
     "walrus": ["set", "show", "remove"],
+    "replica": ["create", "status", "refresh"],
 }
 COMMANDS = [name for name in VERBS if name not in GROUPS] + [
     f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs
@@ -66,6 +67,9 @@ ANSWERS = {
     "walrus show": ["walrus", "show"],
     "walrus remove": ["walrus", "remove"],
     "cost": ["cost", "--memories", "10"],
+    "replica create": ["replica", "create", "where.txt", "--kit-file", "-", "--vault", "near"],
+    "replica status": ["replica", "status", "--vault", "near"],
+    "replica refresh": ["replica", "refresh", "--vault", "near"],
 }
 _SPREAD = {"sync", "repair", "locator", *(f"volumes {verb}" for verb in GROUPS["volumes"])}
 
@@ -103,6 +107,12 @@ def test_json_of_every_verb_is_one_document_without_colour(mine, walnuts, kit, h
         mine("volumes", "add", "v0", "v1")
     if command in {"walrus show", "walrus remove"}:
         mine("walrus", "set", *_NETWORK)
+    if command.startswith("replica"):
+        mine("volumes", "add", "v0", "v1")
+        mine("sync")
+        mine("locator", "--output", "where.txt")
+        if command != "replica create":
+            mine(*ANSWERS["replica create"], stdin=kit)
     given = [names.get(word, word) for word in ANSWERS[command]]
     run = mine(*given, "--json", stdin=kit)
     assert run.code == 0, run.err
