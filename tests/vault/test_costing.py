@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import pytest
+from vault.onwalrus import Calendar, with_walrus
+from vault.publishing import silent
 
 from haulout.log.lifetimes import Terms
-from haulout.storage.walrus.cost import PriceTable, cost
+from haulout.redstuff import encoded_length
+from haulout.storage.walrus.cost import PriceTable, cost, units
+from haulout.testing.walrus.network import LoopbackNetwork
 from haulout.vault.costing import DAYS_PER_MONTH, Rules, dollars, report
 from haulout.vault.simulating import Simulation, Workload
 from haulout.vault.walrussettings import PACK_BYTES
@@ -54,4 +61,34 @@ def test_whatever_is_kept_for_how_long_nothing_named_ends_sooner(
 def test_a_vault_where_nothing_happens_is_written_again_and_renewed_and_no_more() -> None:
     simulation = Simulation(Workload(1000, 300, 0, 1000), Terms(), PACK_BYTES)
     list(simulation.days(140))
-    assert len(simulation.bought) == 11  # at once, and then once an epoch
+    # At once, and once an epoch but for the first, which is bought for one more: nobody says
+    # when it began.
+    assert len(simulation.bought) == 10
+
+
+@pytest.mark.full
+def test_the_simulated_bill_is_the_one_that_the_ledger_of_a_network_presents(
+    tmp_path: Path,
+) -> None:
+    chance, days = random.Random(3), 44
+    with LoopbackNetwork(nodes=4, n_shards=1000, signatures=False) as network:
+        calendar = Calendar(network)
+        vault, _ = with_walrus(
+            tmp_path / "a", network, calendar, silence=60.0, read=60.0, put=120.0
+        )
+        with vault:
+            for _ in range(days):
+                texts = ["".join(chance.choices("abcdefgh ", k=300)) for _ in range(1000)]
+                vault.remember_many([{"text": text} for text in texts])
+                vault._remote.sync(silent, force=False)
+                calendar.pass_days(1)
+        presented = [one.amount for one in network.ledger.payments]
+        prices = network.ledger.prices
+    simulation = Simulation(Workload(0, 300, 1000, 10**6), Terms(), PACK_BYTES)
+    list(simulation.days(days))
+    counted = [
+        units(encoded_length(one.size, 1000)) * (one.epochs * prices.storage + prices.write)
+        for one in simulation.bought
+    ]
+    assert len(presented) == len(counted)
+    assert sum(counted) == pytest.approx(sum(presented), rel=0.02)

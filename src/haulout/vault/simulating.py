@@ -1,7 +1,8 @@
 """A vault's life on Walrus, day by day, without a byte of it: what `cost` counts.
 
 The planner is the one that publishes (`planning`, `lifetimes`, `packs`); only sizes are made up,
-from what records, wraps and vectors take. Time begins with an epoch. Pure.
+from what records, wraps and vectors take. Time begins with an epoch, of which only
+that is known which a publisher knows. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from haulout.crypto.section import section_bytes
 from haulout.log import lifetimes, planning
 from haulout.log.head import Ref, Run
-from haulout.log.lifetimes import Now, Terms
+from haulout.log.lifetimes import Now, Seen, Terms
 from haulout.log.packs import Pack, Packs
 from haulout.log.planning import Wanted
 from haulout.log.published import PublishedRun, RemoteBlob
@@ -33,6 +34,7 @@ _VECTOR = 442
 _HEAD, _RUN, _RUN_VECTORS = 2600, 170, 80
 """Of a head: its wraps, certificate and settings; each run; each run's vectors."""
 _MODEL = "model"
+_DAY = 86_400_000_000
 PUBLICATIONS, REWRITING, PACKS, RENEWALS = "publications", "rewriting", "packs", "renewals"
 
 
@@ -150,6 +152,7 @@ class Simulation:
         self._through, self._place = 0, b""
         self._blobs: dict[bytes, RemoteBlob] = {}
         self._published_on: int | None = None
+        self._seen: Seen | None = None
         self.bought: list[Bought] = []
 
     def days(self, count: int) -> Iterator[Day]:
@@ -165,7 +168,11 @@ class Simulation:
 
     def _day(self, day: int) -> Day:
         epoch = int(day // self._terms.epoch_days)
-        moment = Now(epoch, (epoch + 1) * self._terms.epoch_days - day)
+        # As the publisher does: nobody tells it when an epoch began, and it looks once a day. No
+        # look comes at the very moment at which something falls due, so each is a little later.
+        at = day * (_DAY + 1)
+        self._seen = lifetimes.see(self._seen, epoch, at, self._terms)
+        moment = lifetimes.now(self._seen, at, self._terms)
         named = self._named()
         care = lifetimes.care(self._blobs.values(), named, moment, self._terms, self._pack_bytes)
         for blob, size in care.renew.items():
