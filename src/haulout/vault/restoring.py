@@ -27,6 +27,7 @@ from haulout.errors import (
     DamagedError,
     NotFoundError,
     StorageError,
+    StoreUnavailableError,
     VaultError,
     VaultExistsError,
     VaultLockedError,
@@ -50,6 +51,8 @@ Report = Callable[[int, int | None], None]
 _ELSEWHERE = "This head was made for another store."
 _OTHER_LANE = "This head is of another lane."
 _MOST_MOVES = 8
+_MOST_ATTEMPTS = 20
+"""Each begins with the head that is the newest then."""
 _READING = (StorageError, CodingError, VaultError)
 
 
@@ -215,21 +218,37 @@ def restore(
     if opening.exists(folder):
         message = f"There is a vault in {folder} already."
         raise VaultExistsError(message)
-    found, ignored = follow(stores, with_kit(kit), reopen)
     make_folder(folder)
     opening.warn_if_synced(folder)
-    opening.begin(folder)
-    device = DeviceKeys(world.entropy(32))
-    opening.write_keyfile(folder, device, kit.vault_id, passphrase, world.entropy)
-    database = opening.open_database(folder, device, world, create=True)
-    parts = opening.assemble(folder, kit.vault_id, device, database, world)
-    try:
-        restored = _Restoring(parts, found, kit).run(stores, ignored, report)
-        opening.write_mark(folder, kit.vault_id)
-    except BaseException:
-        database.close()
-        raise
-    return parts, restored
+    for attempt in range(_MOST_ATTEMPTS):
+        found, ignored = follow(stores, with_kit(kit), reopen)
+        opening.begin(folder)
+        device = DeviceKeys(world.entropy(32))
+        opening.write_keyfile(folder, device, kit.vault_id, passphrase, world.entropy)
+        database = opening.open_database(folder, device, world, create=True)
+        parts = opening.assemble(folder, kit.vault_id, device, database, world)
+        again = attempt < _MOST_ATTEMPTS - 1
+        try:
+            restored = _Restoring(parts, found, kit).run(stores, ignored, report)
+            if not (again and restored.failures and _went_on(stores, found, kit)):
+                opening.write_mark(folder, kit.vault_id)
+                return parts, restored
+            database.close()
+        except VaultError:
+            database.close()
+            if not (again and _went_on(stores, found, kit)):
+                raise
+        except BaseException:
+            database.close()
+            raise
+    message = "The vault is published faster than it can be read."
+    raise StoreUnavailableError(message, hint="Stop what publishes it for a moment, and try again.")
+
+
+def _went_on(stores: Sequence[Store], found: Found, kit: RecoveryKit) -> bool:
+    """Whether a newer head stands by now: what an older one names may have been removed since."""
+    newest, _ = newest_head(stores, with_kit(kit))
+    return newest.head.clock > found.head.clock
 
 
 class _Restoring:
@@ -249,6 +268,7 @@ class _Restoring:
     def run(self, stores: Sequence[Store], ignored: tuple[str, ...], report: Report) -> Restored:
         head, database = self._found.head, self._parts.database
         database.write(self._begin)
+        self._taking.fetch_newest(head.runs)
         total = head.records
         for number, run in enumerate(head.runs, 1):
             self._take_run(f"run {number} of {len(head.runs)}", run)

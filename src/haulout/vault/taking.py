@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from haulout.crypto.section import Kind, open_section
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError
+from haulout.errors import CodingError, DamagedError, StorageError
 from haulout.index import vectors
 from haulout.log import chain
 from haulout.log.head import Ref, Run
@@ -15,6 +16,9 @@ from haulout.log.record import NO_NAMESPACE, RecordType, id_text
 from haulout.log.segment import Carried, decode_keys, open_codes
 from haulout.vault.opening import Parts
 from haulout.vault.stores import Store
+
+FETCHED_BYTES = 16 * 1024 * 1024
+"""Of the newest sections, read ahead: a run takes part in the next joining while it is small."""
 
 
 class Taking:
@@ -37,6 +41,21 @@ class Taking:
     ) -> None:
         self._parts, self._store, self._secrets, self._keys = parts, store, secrets, keys
         self._tips: dict[bytes, chain.Tip] = dict(tips or {})
+        self._fetched: dict[Ref, bytes] = {}
+
+    def fetch_newest(self, runs: Sequence[Run], most: int = FETCHED_BYTES) -> None:
+        """Read the sections of the newest runs ahead, as far as ``most`` bytes go.
+
+        Those are the ones that the next publication may write together and remove; older runs
+        change seldom. What cannot be read here is asked for again in its turn.
+        """
+        for run in reversed(runs):
+            for ref in (run.segment, *([run.keys] if run.keys else []), *run.vectors):
+                most -= ref.length
+                if most < 0:
+                    return
+                with suppress(StorageError, CodingError):
+                    self._fetched[ref] = self._store.get(ref)
 
     def section(self, kind: Kind, ref: Ref) -> bytes:
         """The content of a section, read from the store and opened.
@@ -44,7 +63,8 @@ class Taking:
         Raises:
             StorageError, CodingError, VaultError: it cannot be read, or is not what was sealed.
         """
-        return open_section(self._secrets, kind, self._parts.vault_id, self._store.get(ref))
+        data = self._fetched.pop(ref, None) or self._store.get(ref)
+        return open_section(self._secrets, kind, self._parts.vault_id, data)
 
     def wraps(self, run: Run) -> dict[bytes, bytes]:
         """The wraps of a run's record keys, by record ID; raises as `section`."""
