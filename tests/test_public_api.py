@@ -16,16 +16,19 @@ from haulout import Vault, errors
 ROOT = Path(__file__).resolve().parent.parent
 PUBLIC = [
     "AsyncVault",
+    "Attachment",
     "BackedUp",
     "CheckReport",
     "Citation",
     "Context",
+    "CostReport",
     "Event",
     "Exported",
     "HauloutError",
     "Memory",
     "NotRemoteWarning",
     "Page",
+    "Passage",
     "Recalled",
     "Receipt",
     "RecoveryKit",
@@ -40,6 +43,7 @@ PUBLIC = [
     "VolumesRebalanced",
     "VolumesRepaired",
     "VolumesReport",
+    "WalrusReport",
     "__version__",
 ]
 EMPTY = inspect.Parameter.empty

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from haulout.errors import HauloutError
     from haulout.index.context import Citation, Context
     from haulout.index.search import Recalled
+    from haulout.log.attachment import Attachment, Passage
     from haulout.log.memory import Memory
     from haulout.vault import Vault
     from haulout.vault.asynchronous import AsyncVault
+    from haulout.vault.costing import CostReport
     from haulout.vault.restoring import Restored
     from haulout.vault.standing import NotRemoteWarning
     from haulout.vault.storeoptions import StoreOptions
@@ -41,20 +43,24 @@ if TYPE_CHECKING:
         VolumesRebalanced,
         VolumesRepaired,
         VolumesReport,
+        WalrusReport,
     )
 
 _HOMES = {
     "AsyncVault": "haulout.vault.asynchronous",
+    "Attachment": "haulout.log.attachment",
     "BackedUp": "haulout.vault.values",
     "CheckReport": "haulout.vault.values",
     "Citation": "haulout.index.context",
     "Context": "haulout.index.context",
+    "CostReport": "haulout.vault.costing",
     "Event": "haulout.vault.values",
     "Exported": "haulout.vault.values",
     "HauloutError": "haulout.errors",
     "Memory": "haulout.log.memory",
     "NotRemoteWarning": "haulout.vault.standing",
     "Page": "haulout.vault.values",
+    "Passage": "haulout.log.attachment",
     "Recalled": "haulout.index.search",
     "Receipt": "haulout.vault.values",
     "RecoveryKit": "haulout.crypto.kit",
@@ -69,20 +75,24 @@ _HOMES = {
     "VolumesRebalanced": "haulout.vault.values",
     "VolumesRepaired": "haulout.vault.values",
     "VolumesReport": "haulout.vault.values",
+    "WalrusReport": "haulout.vault.values",
 }
 
 __all__ = [
     "AsyncVault",
+    "Attachment",
     "BackedUp",
     "CheckReport",
     "Citation",
     "Context",
+    "CostReport",
     "Event",
     "Exported",
     "HauloutError",
     "Memory",
     "NotRemoteWarning",
     "Page",
+    "Passage",
     "Recalled",
     "Receipt",
     "RecoveryKit",
@@ -97,6 +107,7 @@ __all__ = [
     "VolumesRebalanced",
     "VolumesRepaired",
     "VolumesReport",
+    "WalrusReport",
     "__version__",
 ]
 

@@ -61,6 +61,8 @@ def show(found: Synced) -> None:
     for one in found.stores:
         if one.failure:
             screen.warn(f"{one.name}: {one.failure}")
+        if one.alarm:
+            screen.warn(f"{one.name}: {one.alarm}")
         words = f"{one.name}: {screen.counted(one.records, 'record')} in head {one.head}"
         if one.waiting:
             words += f"; {one.waiting:,} wait"
