@@ -709,6 +709,7 @@ def test_every_operation_that_writes_is_refused_as_read_only(tmp_path: Path) -> 
     vault, words = with_volumes(tmp_path / "a")
     with vault:
         one = vault.remember("one", op_id="one")
+        vault.update(one.id, "changed", op_id="changing")
         log = vault.remember("log", attach=b"line\n", attach_name="log")
         hidden = vault.remember("hidden")
         vault.forget(hidden.id, level="hidden", op_id="hiding")
@@ -739,6 +740,8 @@ def test_every_operation_that_writes_is_refused_as_read_only(tmp_path: Path) -> 
             assert refused >= 12
             for again in (
                 lambda: copy.remember("one", op_id="one"),  # which was done, elsewhere
+                lambda: copy.update(one.id, "changed", op_id="changing"),
+                lambda: copy.forget(hidden.id, level="hidden", op_id="hiding"),
                 lambda: copy.remember("new", attach=b"x", attach_name="x"),
                 lambda: copy.forget({"text": "nothing"}),
                 copy.keep_synced,

@@ -260,7 +260,6 @@ def fold_new(connection: Transaction, parts: Parts, after: int, problems: list[s
     uses = UsesFold(connection, parts)
     replayed = _replay(connection, connection, parts.journal, uses, silent, after)
     problems += [problem for _, problem in replayed if problem]
-    _restore_erased(connection, parts.vault, after)
     for row in connection.execute("SELECT namespace FROM namespace").fetchall():
         lexical.seal_if_due(connection, parts.vault, row[0])
     _queue_new(connection, parts, after)
@@ -292,12 +291,12 @@ def _note_operations(connection: Transaction, parts: Parts, after: int = 0) -> N
             )
 
 
-def _restore_erased(connection: Transaction, vault: int, after: int = 0) -> None:
+def _restore_erased(connection: Transaction, vault: int) -> None:
     """Erased versions leave a number behind, so that other processes drop them from memory."""
     connection.execute(
         "INSERT OR IGNORE INTO erased SELECT r.num, r.vault, (SELECT max(num) FROM record)"
-        " FROM record r WHERE r.vault = ? AND r.num > ? AND r.payload IS NULL",
-        (vault, after),
+        " FROM record r WHERE r.vault = ? AND r.payload IS NULL",
+        (vault,),
     )
 
 
