@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import click
 
@@ -191,7 +193,7 @@ def _status(found: VolumesReport) -> None:
             "" if one.held is None else f"{one.held:,}/{one.expected:,}",
             "" if one.bytes is None else screen.size(one.bytes),
             "" if one.latency_ms is None else f"{one.latency_ms:.1f} ms",
-            one.why or one.last_fault or ("sound" if one.reachable else ""),
+            _how(one),
             screen.place_of_url(one.url),
         )
         for one in _in_order(found)
@@ -220,6 +222,15 @@ def _status(found: VolumesReport) -> None:
     screen.say(", ".join(parts) + ".", fg="green" if good else "yellow")
     if found.degraded:
         screen.note("`haulout repair` rebuilds what is missing.")
+
+
+def _how(one: VolumeReport) -> str:
+    """How a volume is, its place written as people write it."""
+    words = one.why or one.last_fault or ("sound" if one.reachable else "")
+    path = url2pathname(urlsplit(one.url).path)
+    for name in (one.url, path):
+        words = words.replace(name, screen.place_of_url(one.url)) if name else words
+    return words
 
 
 def drawing(found: VolumesReport) -> list[str]:
