@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vault.making import BagEmbedder
 from vault.publishing import (
     Crash,
     Fuse,
@@ -335,3 +336,24 @@ def test_an_attachment_that_is_kept_while_chunks_are_sent_is_not_called_remote_w
         with twin:
             assert report.complete
             assert twin.attachment(late[0]).read() == b"bytes" * 100
+
+
+def test_short_memories_with_long_vectors_are_published_and_come_back_with_them(
+    tmp_path: Path,
+) -> None:
+    """6,000 texts of a few letters make a segment of 1 MB, and 2.3 MB of vectors."""
+    embedder = BagEmbedder(dimensions=384)
+    vault, kit = Vault.create(tmp_path / "a", embedder=embedder)
+    with vault:
+        vault.add_volumes([f"memory:{tmp_path.name}-{number}" for number in range(3)])
+        vault.remember_many([{"text": f"m {number}"} for number in range(6000)])
+        vault.catch_up()
+        assert vault.sync().complete
+        row = vault._remote.row("volumes")
+        assert row is not None
+        assert max(len(run.models) for run in row.state.runs) > 1
+        assert vault.sync().stores[0].head == 1  # all of them stand: nothing is written again
+        with Vault.restore(vault.locator(), tmp_path / "b", kit=kit, embedder=embedder) as twin:
+            assert twin.restored is not None
+            assert twin.restored.vectors == 6000
+            assert twin.recall("m 77", explain=True) == vault.recall("m 77", explain=True)

@@ -154,8 +154,9 @@ def with_vectors(
     for one in wanted:
         models = ready(one.first, one.last)
         if one.base is not None:
-            pairs = zip(one.base.models, one.base.run.vectors, strict=True)
-            there = {model for model, ref in pairs if ref.blob not in ended}
+            pairs = list(zip(one.base.models, one.base.run.vectors, strict=True))
+            there = {model for model, _ in pairs}
+            there -= {model for model, ref in pairs if ref.blob in ended}
             models = tuple(model for model in models if model not in there)
         found.append(one._replace(models=models))
     return found

@@ -44,6 +44,8 @@ Report = Callable[[int, int | None], None]
 MOST_RECORDS = 100_000
 """In one publication; what is left follows in the next one."""
 _SEGMENT, _KEYS, _MAP = "/segment", "/keys", "/map"
+_PART = "\0"
+"""Between a model's name and which of its sections it is."""
 _DAY = 86_400_000_000
 
 
@@ -226,8 +228,10 @@ class Publisher:
                 data = sections.segment(connection, one.first, one.last)
                 places[one.first, _SEGMENT] = packing.add(data, lasting=True)
             for model in one.models:
-                data = sections.vectors(connection, one.first, one.last, model)
-                places[one.first, model] = packing.add(data, lasting=True)
+                parts = sections.vectors(connection, one.first, one.last, model)
+                for part, data in enumerate(parts):
+                    place = one.first, f"{model}{_PART}{part:04d}"
+                    places[place] = packing.add(data, lasting=True)
         for one in wanted:
             keys = sections.keys(connection, one.first, one.last) if one.keys else None
             if keys is not None:
@@ -359,16 +363,19 @@ def _run(
 ) -> PublishedRun:
     """A run as the head will name it; what stands of it in blobs that ended is not named."""
     base = one.base
-    written = tuple(found[one.first, model] for model in one.models)
+    named = [
+        (name.partition(_PART)[0], ref)
+        for (first, name), ref in sorted(found.items())
+        if first == one.first and _PART in name
+    ]
     if base is None:
         segment, records = found[one.first, _SEGMENT], one.last - one.first + 1
-        vectors, models = written, one.models
     else:
         segment, records = base.run.segment, base.run.records
         pairs = zip(base.models, base.run.vectors, strict=True)
         kept = [(model, ref) for model, ref in pairs if ref.blob not in ended]
-        models = (*(model for model, _ in kept), *one.models)
-        vectors = (*(ref for _, ref in kept), *written)
+        named = [*((model, ref) for model, ref in kept if model not in one.models), *named]
+    models, vectors = tuple(model for model, _ in named), tuple(ref for _, ref in named)
     keys = found.get((one.first, _KEYS))
     if not one.keys and base is not None:
         keys = base.run.keys

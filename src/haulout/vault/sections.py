@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from haulout.crypto.keys import Entropy
 from haulout.crypto.section import Kind, seal_section
@@ -13,6 +13,7 @@ from haulout.log.journal import Journal, Stored
 from haulout.log.record import Lane, decode_header
 from haulout.log.segment import (
     RECORD_OVERHEAD,
+    SEGMENT_BYTES,
     Carried,
     encode_keys,
     encode_segment,
@@ -23,6 +24,11 @@ from haulout.log.segment import (
 _KEYED = (
     "FROM record r JOIN record_key k ON k.num = r.num WHERE r.vault = ? AND r.num BETWEEN ? AND ?"
 )
+
+
+_VECTOR_OVERHEAD = 24
+"""What a record's vectors take in a section beside their own bytes: its ID, and lengths."""
+_VECTOR_BYTES = SEGMENT_BYTES - 4096
 
 
 class Sections:
@@ -72,8 +78,14 @@ class Sections:
         ).fetchall()
         return self.seal(Kind.KEYS, encode_keys(dict(rows))) if rows else None
 
-    def vectors(self, connection: Transaction, first: int, last: int, model: str) -> bytes:
-        """The sealed vectors of a run and a model, each under its record's key."""
+    def vectors(
+        self, connection: Transaction, first: int, last: int, model: str
+    ) -> Iterator[bytes]:
+        """The sealed vectors of a run and a model, each under its record's key.
+
+        In as many sections as they need to be of a segment's size: a short text has more bytes of
+        vectors than of words.
+        """
         codes: defaultdict[int, list[bytes]] = defaultdict(list)
         for num, row in connection.execute(
             "SELECT v.num, v.codes FROM vector v JOIN model m ON m.model = v.model"
@@ -82,11 +94,17 @@ class Sections:
         ):
             codes[num].append(row)
         sealed: dict[bytes, bytes] = {}
+        size = 0
         for num, parts in codes.items():
             stored = self._journal.stored(connection, num)
             key = self._journal.record_key(connection, stored)
-            sealed[stored.header.id] = seal_codes(key, stored.header.id, model, parts)
-        return self.seal(Kind.VECTORS, encode_vectors(model, sealed))
+            box = seal_codes(key, stored.header.id, model, parts)
+            if sealed and size + len(box) > _VECTOR_BYTES:
+                yield self.seal(Kind.VECTORS, encode_vectors(model, sealed))
+                sealed, size = {}, 0
+            sealed[stored.header.id] = box
+            size += len(box) + _VECTOR_OVERHEAD
+        yield self.seal(Kind.VECTORS, encode_vectors(model, sealed))
 
     def ready(self, connection: Transaction, first: int, last: int) -> tuple[str, ...]:
         """The models of which no vector of a run is waited for, and there is one."""
