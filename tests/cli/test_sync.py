@@ -81,6 +81,7 @@ def test_watching_publishes_what_another_process_writes_until_it_is_interrupted(
         [sys.executable, "-m", "haulout.cli", "sync", "--watch", "--every", "0.1", "--json"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=home,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )  # fmt: skip
     try:
         spread("remember", "while it watches")

@@ -26,6 +26,7 @@ def test_what_it_prints_is_a_configuration_for_a_client_and_ctrl_c_ends_it_well(
         [*command, "--json", "--path", str(home / "blobs")],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )  # fmt: skip
     try:
         assert process.stdout

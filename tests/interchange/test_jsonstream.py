@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +33,17 @@ def elements(content: bytes, size: int = 1 << 30, **options: object) -> list:
 
 def told(content: bytes, **options: object) -> list:
     return [found.error or found.value for found in elements(content, **options)]
+
+
+def test_a_nesting_past_all_use_is_refused_in_a_program_that_recurses_deep():
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(ImportFormatError, match="broken JSON"):
+            decode(b"[" * 100_000)
+        assert sys.getrecursionlimit() == 100_000
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 @settings(max_examples=80)

@@ -941,7 +941,11 @@ def test_a_chunk_that_rots_here_is_fetched_once_more_and_one_that_lies_is_not_ke
                 with copy.attachment(one.id) as stream:
                     return stream.read()
 
-            between(copy, get=lambda store, ref: store.get(ref)[:-1] + b"x")
+            def lying(store: Any, ref: Any) -> bytes:
+                data = store.get(ref)
+                return data[:-1] + bytes([data[-1] ^ 1])
+
+            between(copy, get=lying)
             with pytest.raises(DamagedError):
                 read()
             assert kept_in(copy) == {}

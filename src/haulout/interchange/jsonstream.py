@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,9 @@ from typing import Protocol
 import msgspec
 
 from haulout.errors import ImportFormatError
+
+_DEEPEST = 5000
+"""Calls in each other, decoding included: five times Python's usual bound."""
 
 ELEMENT_BYTES_MAX = 64 * 1024 * 1024
 ELEMENTS_MAX = 1_000_000
@@ -59,6 +63,19 @@ def decode(raw: bytes | bytearray) -> object:
     Raises:
         ImportFormatError: it is no JSON even so.
     """
+    usual = sys.getrecursionlimit()
+    if usual <= _DEEPEST:
+        return _decode(raw)
+    # Decoders stop at the interpreter's bound. Where the program around us raised it, as py_ecc
+    # does to 100,000, a nesting of that depth breaks the stack before.
+    sys.setrecursionlimit(_DEEPEST)
+    try:
+        return _decode(raw)
+    finally:
+        sys.setrecursionlimit(usual)
+
+
+def _decode(raw: bytes | bytearray) -> object:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
