@@ -150,16 +150,6 @@ def _drop_if_unused(connection: Transaction, vault: int, chunk: int) -> None:
         release(connection, vault, Use.LIST, chunk)
 
 
-def drop_unused(connection: Transaction, vault: int) -> None:
-    """Drop every chunk that nothing uses."""
-    unused = (
-        f"{_ROW} WHERE c.vault = ? AND NOT EXISTS"
-        " (SELECT 1 FROM chunk_use u WHERE u.chunk = c.chunk)"
-    )
-    for row in connection.execute(unused, (vault,)).fetchall():
-        _drop_if_unused(connection, vault, row[0])
-
-
 # ---------------------------------------------------------------------- attaches under way
 
 

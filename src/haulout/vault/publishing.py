@@ -17,6 +17,7 @@ store has confirmed every blob that the head names. docs/spec/publishing.md.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -189,7 +190,8 @@ class Publisher:
 
             def contents(refs: Mapping[int, Ref]) -> Contents:
                 found = {place: refs[number] for place, number in places.items()}
-                runs = [_run(one, found, gone, ended) for one in wanted]
+                vectors = _vectors(found)
+                runs = [_run(one, found, vectors[one.first], gone, ended) for one in wanted]
                 named = [
                     standing.get(number)
                     or PublishedMap(number, hashlib.sha256(content).digest(), found[number, _MAP])
@@ -355,26 +357,34 @@ class Publisher:
                 self._buying.forget(one.blob)
 
 
+def _vectors(
+    found: Mapping[tuple[int, str], Ref],
+) -> defaultdict[int, list[tuple[str, Ref]]]:
+    """The vector sections that were written, by the first record of their run: model and place."""
+    by_run: defaultdict[int, list[tuple[str, Ref]]] = defaultdict(list)
+    for (first, name), ref in sorted(found.items()):
+        if _PART in name:
+            by_run[first].append((name.partition(_PART)[0], ref))
+    return by_run
+
+
 def _run(
     one: Wanted,
     found: Mapping[tuple[int, str], Ref],
+    written: Sequence[tuple[str, Ref]],
     gone: Sequence[int],
     ended: Collection[bytes],
 ) -> PublishedRun:
     """A run as the head will name it; what stands of it in blobs that ended is not named."""
     base = one.base
-    named = [
-        (name.partition(_PART)[0], ref)
-        for (first, name), ref in sorted(found.items())
-        if first == one.first and _PART in name
-    ]
     if base is None:
         segment, records = found[one.first, _SEGMENT], one.last - one.first + 1
+        named = [*written]
     else:
         segment, records = base.run.segment, base.run.records
         pairs = zip(base.models, base.run.vectors, strict=True)
         kept = [(model, ref) for model, ref in pairs if ref.blob not in ended]
-        named = [*((model, ref) for model, ref in kept if model not in one.models), *named]
+        named = [*((model, ref) for model, ref in kept if model not in one.models), *written]
     models, vectors = tuple(model for model, _ in named), tuple(ref for _, ref in named)
     keys = found.get((one.first, _KEYS))
     if not one.keys and base is not None:
