@@ -29,6 +29,7 @@ from haulout.log import published
 from haulout.redstuff import blob_id_bytes
 from haulout.vault import opening
 from haulout.vault.chunksending import ChunkSending
+from haulout.vault.taking import Taking
 from haulout.vault.volumestore import VolumeStore
 
 
@@ -357,3 +358,27 @@ def test_short_memories_with_long_vectors_are_published_and_come_back_with_them(
             assert twin.restored is not None
             assert twin.restored.vectors == 6000
             assert twin.recall("m 77", explain=True) == vault.recall("m 77", explain=True)
+
+
+def test_a_restore_that_a_publication_overtakes_begins_again_with_the_newer_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("stays")
+        gone = vault.remember("goes")
+        vault.sync()
+        fetch, overtaken = Taking.fetch_newest, list[int]()
+
+        def overtake(taking: Taking, *given: Any) -> None:
+            if not overtaken:  # the keys that the head names, which was just read, are removed now
+                vault.forget(gone.id)
+                overtaken.append(vault.sync().stores[0].head)
+            fetch(taking, *given)
+
+        monkeypatch.setattr(Taking, "fetch_newest", overtake)
+        twin, report = restored(vault, words, tmp_path / "b")
+        with twin:
+            assert report.complete
+            assert report.head == overtaken[0] == 2
+            assert digest(twin, tmp_path) == digest(vault, tmp_path)
