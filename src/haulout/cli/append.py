@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from haulout.cli import exits, screen
-from haulout.cli.arguments import memory_id
+from haulout.cli.arguments import memory_id, raw_input
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 
@@ -52,7 +52,7 @@ def command(
     if file is None and sys.stdin.isatty():
         message = "Name a file, or `-` to type until Ctrl-D."
         raise click.UsageError(message)
-    source: Any = sys.stdin.buffer if file in {None, "-"} else file
+    source: Any = raw_input() if file in {None, "-"} else file
     with session.opened() as vault, session.progress("Appending", unit="bytes") as report:
         target = memory_id(session, vault, id)
         operation = Append(id=target, data=source, op_id=op_id, every=every)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar, cast
 
 import click
 
@@ -224,6 +224,16 @@ def text_of(words: Sequence[str]) -> str | None:
     if list(words) == ["-"] or (not words and not sys.stdin.isatty()):
         return _standard_input()
     return " ".join(words) if words else None
+
+
+def raw_input() -> BinaryIO:
+    """Standard input without Python's buffer, for a thread that reads it.
+
+    A buffer is locked while it waits for bytes; a program that Ctrl-C ends meanwhile finds the
+    lock held as it closes its streams, and Python aborts instead of exiting.
+    """
+    stream = sys.stdin.buffer
+    return getattr(stream, "raw", stream)
 
 
 def _standard_input() -> str:

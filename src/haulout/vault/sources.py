@@ -140,7 +140,8 @@ class Following:
     terminal or pipe that never ends must not keep the program from ending.
 
     Args:
-        stream: what is read, to its end.
+        stream: what is read, to its end. Where it may wait as the program ends, give it raw
+            (``sys.stdin.buffer.raw``): Python aborts if a thread holds a buffer's lock then.
         every_us: what has come is given on after so many microseconds at the latest.
         most: and when so many bytes are there.
         now: the clock, microseconds.
