@@ -35,7 +35,7 @@ from rich.table import Table
 
 from haulout import Vault
 from haulout.testing.walrus.network import LoopbackNetwork
-from haulout.vault.walrusstore import WalrusNode, WalrusSettings, write_settings
+from haulout.vault.stores.walrusstore import WalrusNode, WalrusSettings, write_settings
 
 MIB = 1024 * 1024
 BUCKET = "bucket"

@@ -19,8 +19,8 @@ import msgspec
 
 from haulout.log.lifetimes import Terms
 from haulout.storage.walrus.cost import PriceTable
-from haulout.vault.costing import DAYS_PER_MONTH, CostReport, Rules, WalrusBill, report
-from haulout.vault.walrussettings import PACK_BYTES
+from haulout.vault.stores.costing import DAYS_PER_MONTH, CostReport, Rules, WalrusBill, report
+from haulout.vault.stores.walrussettings import PACK_BYTES
 
 MEMORIES, SIZE, DAILY, FLOOR = 100_000, 300, 1000, 0.05
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from haulout.log.memory import Memory
     from haulout.vault import Vault
     from haulout.vault.asynchronous import AsyncVault
-    from haulout.vault.costing import CostReport
-    from haulout.vault.restoring import Restored
-    from haulout.vault.standing import NotRemoteWarning
-    from haulout.vault.storeoptions import StoreOptions
+    from haulout.vault.stores.costing import CostReport
+    from haulout.vault.stores.restoring import Restored
+    from haulout.vault.stores.standing import NotRemoteWarning
+    from haulout.vault.stores.storeoptions import StoreOptions
     from haulout.vault.values import (
         BackedUp,
         CheckReport,
@@ -53,21 +53,21 @@ _HOMES = {
     "CheckReport": "haulout.vault.values",
     "Citation": "haulout.index.context",
     "Context": "haulout.index.context",
-    "CostReport": "haulout.vault.costing",
+    "CostReport": "haulout.vault.stores.costing",
     "Event": "haulout.vault.values",
     "Exported": "haulout.vault.values",
     "HauloutError": "haulout.errors",
     "Memory": "haulout.log.memory",
-    "NotRemoteWarning": "haulout.vault.standing",
+    "NotRemoteWarning": "haulout.vault.stores.standing",
     "Page": "haulout.vault.values",
     "Passage": "haulout.log.attachment",
     "Recalled": "haulout.index.search",
     "Receipt": "haulout.vault.values",
     "RecoveryKit": "haulout.crypto.kit",
     "Refreshed": "haulout.vault.values",
-    "Restored": "haulout.vault.restoring",
+    "Restored": "haulout.vault.stores.restoring",
     "Stats": "haulout.vault.values",
-    "StoreOptions": "haulout.vault.storeoptions",
+    "StoreOptions": "haulout.vault.stores.storeoptions",
     "StoreSynced": "haulout.vault.values",
     "Synced": "haulout.vault.values",
     "Vault": "haulout.vault",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haulout.vault.remote import locator_in
+from haulout.vault.stores.remote import locator_in
 
 
 def test_without_stores_there_is_none(mine):

@@ -12,7 +12,7 @@ import pytest
 
 from haulout.cli.session import Session
 from haulout.storage.bucket import OPTIONS, SECRETS
-from haulout.vault.storeoptions import StoreOptions
+from haulout.vault.stores.storeoptions import StoreOptions
 
 
 def test_without_stores_it_says_how_to_add_some(mine, walnuts):
@@ -70,7 +70,7 @@ def test_limits_reach_the_stores(spread, monkeypatch):
             super().__init__(**limits)
             given.append(limits)
 
-    monkeypatch.setattr("haulout.vault.storeoptions.StoreOptions", Noting)
+    monkeypatch.setattr("haulout.vault.stores.storeoptions.StoreOptions", Noting)
     spread("sync", "--limit-up", "50000000", "--limit-down", "60000000")
     spread("sync")
     assert given == [{"limit_up": 50_000_000, "limit_down": 60_000_000}]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from haulout.vault.remote import locator_in
+from haulout.vault.stores.remote import locator_in
 
 
 def places(run):

@@ -23,7 +23,7 @@ import pytest
 from crash.kills import quick_checkpoints
 from crash.processes import scratch
 from crash.story import Verdict
-from vault.test_attachments import Breaking, small_chunks, whole
+from vault.attachments.test_attachments import Breaking, small_chunks, whole
 
 from haulout import HauloutError, Vault
 from haulout.errors import StorageError, VaultClosedError

@@ -15,12 +15,12 @@ from haulout.log import published
 from haulout.log.published import StoreRow
 from haulout.redstuff import blob_id_text
 from haulout.testing.walrus.network import LoopbackNetwork
-from haulout.vault import restoring
 from haulout.vault.opening import World
-from haulout.vault.outbox import Outbox
-from haulout.vault.publishing import Publisher
-from haulout.vault.walrussettings import WalrusNode, WalrusSettings, write_settings
-from haulout.vault.walrusstore import WalrusStore
+from haulout.vault.stores import restoring
+from haulout.vault.stores.outbox import Outbox
+from haulout.vault.stores.publishing import Publisher
+from haulout.vault.stores.walrussettings import WalrusNode, WalrusSettings, write_settings
+from haulout.vault.stores.walrusstore import WalrusStore
 
 DAY = 86_400_000_000
 START = 1_700_000_000_000_000

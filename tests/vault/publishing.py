@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from haulout import Vault
-from haulout.vault import restoring
-from haulout.vault.outbox import Outbox
-from haulout.vault.publishing import Publisher
-from haulout.vault.volumestore import VolumeStore
+from haulout.vault.stores import restoring
+from haulout.vault.stores.outbox import Outbox
+from haulout.vault.stores.publishing import Publisher
+from haulout.vault.stores.volumestore import VolumeStore
 
 
 class Crash(BaseException):

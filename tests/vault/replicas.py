@@ -10,7 +10,7 @@ from typing import Any
 from vault.publishing import digest
 
 from haulout import Vault
-from haulout.vault.remote import OPENERS
+from haulout.vault.stores.remote import OPENERS
 
 
 class Between:

@@ -11,7 +11,7 @@ from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from haulout.vault.costing import CostReport, WalrusBill
+    from haulout.vault.stores.costing import CostReport, WalrusBill
 
 _TIMES = (
     ("growing", "growing to that size"),

@@ -16,7 +16,7 @@ from haulout.cli.session import Session
 from haulout.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from haulout.vault.standing import Wait
+    from haulout.vault.stores.standing import Wait
 
 
 @click.command(

@@ -66,9 +66,9 @@ def command(session: Session, deep: bool, adopt: tuple[str, ...], locator: str |
 
 def _without_a_vault(session: Session, locator: str, *, deep: bool) -> VolumesRepaired:
     from haulout.vault.arguments import silent
-    from haulout.vault.remote import locator_in
-    from haulout.vault.volumekeeping import repaired
-    from haulout.vault.volumestore import VolumeStore
+    from haulout.vault.stores.remote import locator_in
+    from haulout.vault.stores.volumekeeping import repaired
+    from haulout.vault.stores.volumestore import VolumeStore
 
     place = locator_in(locator)
     if place is None or place.volumes is None:

@@ -78,7 +78,7 @@ def create(
     vault or its stores.
     """
     from haulout.vault import Vault
-    from haulout.vault.replica import MOST_BYTES
+    from haulout.vault.replica.note import MOST_BYTES
 
     words = kit_words(kit_file)
     secret = session.new_passphrase() if passphrase else None

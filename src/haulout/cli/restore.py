@@ -16,7 +16,7 @@ from haulout.cli.verb import Verb
 from haulout.errors import InputError
 
 if TYPE_CHECKING:
-    from haulout.vault.restoring import Restored
+    from haulout.vault.stores.restoring import Restored
 
 _WORDS = 24
 _MOST_KIT_BYTES = 64 * 1024

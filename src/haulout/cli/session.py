@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from haulout.index.embed import Embedder
     from haulout.operations import AnyOperation
     from haulout.vault import Vault
-    from haulout.vault.storeoptions import StoreOptions
+    from haulout.vault.stores.storeoptions import StoreOptions
 
 _TRIES = 3
 _Opened = TypeVar("_Opened")
@@ -110,7 +110,7 @@ class Session:
         """What stores may take of the line, where something was said about it."""
         if limit_up is None and limit_down is None:
             return None
-        from haulout.vault.storeoptions import StoreOptions
+        from haulout.vault.stores.storeoptions import StoreOptions
 
         return StoreOptions(limit_up=limit_up, limit_down=limit_down)
 

@@ -21,11 +21,11 @@ from haulout.index.context import Context
 from haulout.index.search import Recalled
 from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
+from haulout.vault.attachments.sources import Source
 from haulout.vault.awaiting import Awaiting
 from haulout.vault.opening import World
-from haulout.vault.replica import MOST_BYTES
-from haulout.vault.sources import Source
-from haulout.vault.standing import Wait
+from haulout.vault.replica.note import MOST_BYTES
+from haulout.vault.stores.standing import Wait
 from haulout.vault.threads import Opening, Threads, made, on_loop
 from haulout.vault.values import Event, Level, Page, Receipt, Stats
 from haulout.vault.vault import Vault
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from haulout.index.embed import Embedder
-    from haulout.vault.storeoptions import StoreOptions
+    from haulout.vault.stores.storeoptions import StoreOptions
 
 
 class AsyncVault(Awaiting):

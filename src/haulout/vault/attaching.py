@@ -7,11 +7,11 @@ from typing import BinaryIO
 from haulout.errors import LimitError
 from haulout.log.memory import Memory, checked_operation_id
 from haulout.log.record import id_bytes
-from haulout.vault.appending import Appending
 from haulout.vault.arguments import Progress
-from haulout.vault.chunkreading import opened_at
+from haulout.vault.attachments.appending import Appending
+from haulout.vault.attachments.chunkreading import opened_at
+from haulout.vault.attachments.sources import Source, opened
 from haulout.vault.openvault import OpenVault
-from haulout.vault.sources import Source, opened
 
 
 class Attaching(OpenVault):

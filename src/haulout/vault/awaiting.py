@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from haulout.errors import HauloutError
 from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
-from haulout.vault.sources import Source
+from haulout.vault.attachments.sources import Source
 from haulout.vault.threads import Threads, on_loop
 from haulout.vault.values import (
     BackedUp,
@@ -30,7 +30,7 @@ from haulout.vault.values import (
 from haulout.vault.vault import Vault
 
 if TYPE_CHECKING:
-    from haulout.vault.costing import CostReport
+    from haulout.vault.stores.costing import CostReport
 
 
 class Awaiting:

@@ -44,7 +44,8 @@ from haulout.log import chunktable
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
 from haulout.log.record import RecordType, canonical
 from haulout.storage.durable import make_folder, replacing, storage_error, sync_folder
-from haulout.vault import chunks, opening
+from haulout.vault import opening
+from haulout.vault.attachments import chunks
 from haulout.vault.opening import Parts, World
 from haulout.vault.values import BackedUp
 

@@ -21,7 +21,7 @@ from haulout.index import memories
 from haulout.log.memory import Memory
 from haulout.storage.durable import write_file
 from haulout.vault import writing
-from haulout.vault.chunkreading import reading
+from haulout.vault.attachments.chunkreading import reading
 from haulout.vault.opening import Parts
 from haulout.vault.values import Exported
 

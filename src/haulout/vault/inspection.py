@@ -21,10 +21,10 @@ from haulout.log.journal import Journal, Stored
 from haulout.log.memory import Content, read_payload
 from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
 from haulout.log.schema import CHUNK_TABLES
-from haulout.vault import chunks, chunkuses
 from haulout.vault.arguments import silent
-from haulout.vault.chunks import Space
-from haulout.vault.chunkuses import Rebuilding, UsesFold
+from haulout.vault.attachments import chunks, chunkuses
+from haulout.vault.attachments.chunks import Space
+from haulout.vault.attachments.chunkuses import Rebuilding, UsesFold
 from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import DATABASE, Parts
 from haulout.vault.values import CheckReport, Stats

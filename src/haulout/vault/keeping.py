@@ -10,7 +10,7 @@ import msgspec
 from haulout.vault import backup, export, inspection
 from haulout.vault.arguments import Progress, silent
 from haulout.vault.openvault import OpenVault
-from haulout.vault.remotechecking import check_stores
+from haulout.vault.stores.remotechecking import check_stores
 from haulout.vault.values import BackedUp, CheckReport, Exported
 
 

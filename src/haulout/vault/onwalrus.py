@@ -12,8 +12,8 @@ from haulout.vault.openvault import OpenVault
 from haulout.vault.values import Synced, WalrusReport
 
 if TYPE_CHECKING:
-    from haulout.vault.costing import CostReport
-    from haulout.vault.walrussettings import WalrusSettings
+    from haulout.vault.stores.costing import CostReport
+    from haulout.vault.stores.walrussettings import WalrusSettings
 
 _RECENT = 30
 """Days whose memories say how many come every day."""
@@ -59,7 +59,7 @@ class OnWalrus(OpenVault):
             InputError: a URL or number cannot be meant, or no publisher or aggregator is known.
         """
         from haulout.storage.walrus.config import NetworkConfig, NodeConfig, checked_url
-        from haulout.vault.walrussettings import WalrusNode, WalrusSettings, write_settings
+        from haulout.vault.stores.walrussettings import WalrusNode, WalrusSettings, write_settings
 
         given = {
             "publishers": _urls(publishers, checked_url),
@@ -149,8 +149,8 @@ class OnWalrus(OpenVault):
             InputError: a number is below nothing, or there is nothing to count.
         """
         from haulout.storage.walrus.cost import PriceTable
-        from haulout.vault import costing
-        from haulout.vault.walrussettings import WalrusSettings
+        from haulout.vault.stores import costing
+        from haulout.vault.stores.walrussettings import WalrusSettings
 
         here, text, lately = self._extent()
         count = here if memories is None else memories
@@ -171,7 +171,7 @@ class OnWalrus(OpenVault):
         return costing.report(count, each, rate, first, rules)
 
     def _walrus_settings(self) -> WalrusSettings | None:
-        from haulout.vault.walrussettings import read_settings
+        from haulout.vault.stores.walrussettings import read_settings
 
         row = self._remote.row("walrus")
         return None if row is None else read_settings(row.settings)

@@ -47,8 +47,8 @@ from haulout.log.published import PUBLISHED_TABLES
 from haulout.log.record import Lane, RecordType
 from haulout.log.schema import CHUNK_TABLES, LOG_TABLES, NEWEST_RECORD
 from haulout.storage.durable import make_folder, storage_error, write_file
-from haulout.vault import replica
-from haulout.vault.chunkfiles import ChunkFiles, FolderOfChunks, MemoryOfChunks
+from haulout.vault.attachments.chunkfiles import ChunkFiles, FolderOfChunks, MemoryOfChunks
+from haulout.vault.replica import note as replica
 
 FORMAT = 1
 DATABASE = "memory.db"

@@ -13,14 +13,14 @@ from haulout.vault.background import Background
 from haulout.vault.backlog import Backlog
 from haulout.vault.meaning import Meaning
 from haulout.vault.opening import Parts
-from haulout.vault.remote import OPENERS, Remote
-from haulout.vault.restoring import Restored
+from haulout.vault.stores.remote import OPENERS, Remote
+from haulout.vault.stores.restoring import Restored
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
-    from haulout.vault.storeoptions import StoreOptions
+    from haulout.vault.stores.storeoptions import StoreOptions
+    from haulout.vault.stores.volumekeeping import VolumeKeeping
     from haulout.vault.values import Refreshed
-    from haulout.vault.volumekeeping import VolumeKeeping
 
 
 class OpenVault:
@@ -36,7 +36,7 @@ class OpenVault:
         """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
         self._remote = Remote(parts, credentials or {}, OPENERS, options)
         if parts.journal.read_only is not None:
-            from haulout.vault.replicachunks import with_chunks_on_demand
+            from haulout.vault.replica.chunks import with_chunks_on_demand
 
             parts = with_chunks_on_demand(parts, self._remote)
         self._parts = parts
@@ -75,8 +75,8 @@ class OpenVault:
     @cached_property
     def _volumes(self) -> VolumeKeeping:
         """The volumes; their code is loaded when it is first needed: 80 ms."""
-        from haulout.vault.storeoptions import AS_FAST_AS_IT_GOES
-        from haulout.vault.volumekeeping import VolumeKeeping
+        from haulout.vault.stores.storeoptions import AS_FAST_AS_IT_GOES
+        from haulout.vault.stores.volumekeeping import VolumeKeeping
 
         options = self._options or AS_FAST_AS_IT_GOES
         return VolumeKeeping(self._parts, self._remote, self._credentials, options)

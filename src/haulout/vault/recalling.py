@@ -20,7 +20,7 @@ from haulout.index.context import Context, pack
 from haulout.index.search import Query, Recalled
 from haulout.log.memory import Memory
 from haulout.log.record import id_bytes
-from haulout.vault import history, inspection, replica, writing
+from haulout.vault import history, inspection, writing
 from haulout.vault.arguments import (
     checked_count,
     checked_query,
@@ -29,7 +29,8 @@ from haulout.vault.arguments import (
     time_argument,
 )
 from haulout.vault.openvault import OpenVault
-from haulout.vault.standing import published_through, told_remote
+from haulout.vault.replica import note as replica
+from haulout.vault.stores.standing import published_through, told_remote
 from haulout.vault.values import Event, Page, Stats
 
 if TYPE_CHECKING:

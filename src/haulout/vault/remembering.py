@@ -24,12 +24,13 @@ from haulout.log.memory import (
     checked_operation_id,
 )
 from haulout.log.record import id_bytes
-from haulout.vault import chunks, history, inspection, passagewriting, writing
+from haulout.vault import history, inspection, writing
 from haulout.vault.arguments import Progress, checked_item, request_body
-from haulout.vault.attached import remember_attached
+from haulout.vault.attachments import chunks, passagewriting
+from haulout.vault.attachments.attached import remember_attached
+from haulout.vault.attachments.sources import Source
 from haulout.vault.openvault import OpenVault
-from haulout.vault.sources import Source
-from haulout.vault.standing import (
+from haulout.vault.stores.standing import (
     Wait,
     checked_wait,
     cleared_from,

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 
 from haulout.errors import HauloutError, InputError
-from haulout.vault import refreshing, remote
 from haulout.vault.arguments import Progress, silent
 from haulout.vault.background import Background
 from haulout.vault.openvault import OpenVault
+from haulout.vault.replica import refreshing
+from haulout.vault.stores import remote
 from haulout.vault.values import Refreshed
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from haulout.crypto.kit import RecoveryKit
 from haulout.errors import InputError
-from haulout.vault import backup, inspection, opening, remote, restoring
+from haulout.vault import backup, inspection, opening
 from haulout.vault.arguments import Progress, silent
 from haulout.vault.attaching import Attaching
 from haulout.vault.keeping import Keeping
@@ -21,13 +21,14 @@ from haulout.vault.onwalrus import OnWalrus
 from haulout.vault.opening import World
 from haulout.vault.recalling import Recalling
 from haulout.vault.remembering import Remembering
-from haulout.vault.replica import MOST_BYTES
+from haulout.vault.replica.note import MOST_BYTES
 from haulout.vault.replicating import Replicating
+from haulout.vault.stores import remote, restoring
 from haulout.vault.syncing import Syncing
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
-    from haulout.vault.storeoptions import StoreOptions
+    from haulout.vault.stores.storeoptions import StoreOptions
 
 
 class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus, Replicating):
@@ -185,7 +186,7 @@ class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus, Repli
         if locator is None:
             message = "A replica is made from a locator; this is none, nor a file that holds one."
             raise InputError(message, hint="`haulout locator` prints it where the vault is.")
-        from haulout.vault import replicamaking
+        from haulout.vault.replica import making as replicamaking
 
         with remote.located(locator, given, store_options) as stores:
             parts, made = replicamaking.make(

@@ -22,11 +22,11 @@ from haulout.log.clock import from_microseconds
 from haulout.log.journal import Entry, Journal, Stored
 from haulout.log.memory import Content, Memory, read_payload, require_order
 from haulout.log.record import RecordType, canonical, id_text
-from haulout.vault import chunkuses
+from haulout.vault.attachments import chunkuses
 from haulout.vault.values import Receipt
 
 if TYPE_CHECKING:
-    from haulout.vault.cutting import Attach
+    from haulout.vault.attachments.cutting import Attach
 
 
 class Written(NamedTuple):

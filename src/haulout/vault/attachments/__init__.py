@@ -1,0 +1,1 @@
+"""Attachments: content of any size, cut into sealed chunks beside the database."""

@@ -1,0 +1,1 @@
+"""A replica: a vault's newest head, kept where an agent is, and never written to by it."""
