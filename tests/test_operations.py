@@ -19,7 +19,7 @@ from haulout.operations import OWNER, AnyOperation, Principal, app, execute
 TYPES = typing.get_args(AnyOperation)
 WITHOUT_OPERATION = {
     "close", "create", "open", "ephemeral", "restore", "replicate", "path", "id", "is_replica",
-    "keep_synced", "keep_fresh",
+    "keep_synced", "keep_fresh", "state", "states",
 }  # fmt: skip
 NOT_CARRIED = {"progress"}
 

@@ -8,8 +8,13 @@
     ├── NotFoundError           no such memory, operation or namespace for this caller
     ├── ErasedError             it existed and was erased; it does not come back
     ├── ConflictError           what the call expected is not what stands
-    │   └── OperationReusedError  an operation ID came back with another body
+    │   ├── OperationReusedError  an operation ID came back with another body
+    │   └── StaleStateError     what is kept is older than the caller allows
     ├── NotAllowedError         the principal may not do this
+    ├── ActionError             an agent's action; the message says what may have happened
+    │   ├── ActionRefusedError  a limit, a halt or a lost lease forbids it: nothing was sent
+    │   ├── VenueRefusedError   whoever was to do it refused for good: it did not happen
+    │   └── OutcomeUnknownError   it may have happened; look it up before anything else is sent
     ├── VaultError              the vault as a whole cannot be used
     │   ├── VaultMissingError   there is no vault at this place
     │   ├── VaultExistsError    there is one already
@@ -99,8 +104,36 @@ class OperationReusedError(ConflictError):
     default_hint = "Use a new operation ID for a new write."
 
 
+class StaleStateError(ConflictError):
+    """What is kept is older than the caller allows."""
+
+    default_hint = "Look at it, then write it anew or allow a greater age."
+
+
 class NotAllowedError(HauloutError):
     """The principal may not do this."""
+
+
+class ActionError(HauloutError):
+    """An agent's action did not go as it should; the message says what may have happened."""
+
+
+class ActionRefusedError(ActionError):
+    """A limit, a halt, a lost lease or an open question forbids an action. Nothing was sent."""
+
+    default_hint = "`haulout state show` says what forbids it."
+
+
+class VenueRefusedError(ActionError):
+    """Whoever was to carry an action out refused it for good: it did not happen."""
+
+    default_hint = "Another attempt is another intent."
+
+
+class OutcomeUnknownError(ActionError):
+    """An action may have happened, and nobody can say yet."""
+
+    default_hint = "Do not repeat it; `haulout state resolve` or a recovery looks it up."
 
 
 class VaultError(HauloutError):

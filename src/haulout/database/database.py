@@ -37,7 +37,13 @@ from haulout.database.failures import translate, translated
 from haulout.database.lock import WriterLock
 from haulout.database.schema import migrate
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError, HauloutError, StorageError, VaultClosedError
+from haulout.errors import (
+    DamagedError,
+    HauloutError,
+    StorageError,
+    StoreUnavailableError,
+    VaultClosedError,
+)
 
 Job = Callable[[Transaction], Any]
 
@@ -46,12 +52,15 @@ _CHECKPOINT_PAGES = 1000
 _VERY_LONG = 8  # times that: 32 MB
 _READS_END_MS = 100
 _LATCHED = "The disk failed while writing"
+_GIVEN_UP = "Its caller did not wait any longer."
 
 
 class _Waiting(NamedTuple):
     job: Job
     answered: threading.Lock  # held until the writer has filled `outcome`
     outcome: list[Any]  # [value, error]
+    given_up: list[bool]  # not empty: its caller went away, and it is not begun any more
+    undone: Callable[[], None] | None  # told that a commit failed after the job had run
 
 
 class Database:
@@ -141,27 +150,52 @@ class Database:
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, job: Job) -> Any:
+    def write(
+        self,
+        job: Job,
+        *,
+        patience: float | None = None,
+        undone: Callable[[], None] | None = None,
+    ) -> Any:
         """Run ``job`` in a write transaction and return its value once it is durable.
 
         Jobs of several callers may share a commit; one that raises is undone alone.
 
+        Args:
+            job: a function of the transaction.
+            patience: seconds to wait; after them a job that was not begun never is, and one that
+                the disk keeps waiting may still be kept.
+            undone: called, on the writer's thread, if the commit fails after the job has run.
+
         Raises:
             VaultClosedError: closed, latched after a failed write, or used after a fork.
             DiskFullError, StorageError: the commit failed; nothing of the job was kept.
+            StoreUnavailableError: the disk did not answer within ``patience``.
             Exception: whatever the job raised.
         """
-        self._refuse_after_fork()  # first: the door may have been held as the process forked
-        waiting = _Waiting(job, threading.Lock(), [None, None])
-        waiting.answered.acquire()
-        with self._door:
-            self._refuse_if_closed()
-            self._jobs.put(waiting)
-        waiting.answered.acquire()
+        waiting = self.post(job, undone=undone)
+        if not waiting.answered.acquire(timeout=-1 if patience is None else patience):
+            waiting.given_up.append(True)
+            message = f"{self.name} was not written within {patience:g} seconds: the disk hangs."
+            raise StoreUnavailableError(message, hint="Look at the disk; nothing else is known.")
         value, error = waiting.outcome
         if error is not None:
             raise error
         return value
+
+    def post(self, job: Job, *, undone: Callable[[], None] | None = None) -> _Waiting:
+        """Queue ``job`` behind what waits, and do not wait for it: a crash may undo it.
+
+        Raises:
+            VaultClosedError: closed, latched after a failed write, or used after a fork.
+        """
+        self._refuse_after_fork()  # first: the door may have been held as the process forked
+        waiting = _Waiting(job, threading.Lock(), [None, None], [], undone)
+        waiting.answered.acquire()
+        with self._door:
+            self._refuse_if_closed()
+            self._jobs.put(waiting)
+        return waiting
 
     def _refuse_after_fork(self) -> None:
         if os.getpid() != self._pid:
@@ -216,6 +250,8 @@ class Database:
             failure = self._failed(error)
             for waiting in batch:
                 waiting.outcome[:] = [None, failure]
+                if waiting.undone is not None:
+                    waiting.undone()
 
     def _run(self, waiting: _Waiting, *, alone: bool) -> None:
         """Run one job; beside others in a savepoint of its own, so that its failure stays its own.
@@ -226,6 +262,8 @@ class Database:
         if not alone:
             connection.execute("SAVEPOINT job")
         try:
+            if waiting.given_up:
+                raise StoreUnavailableError(_GIVEN_UP)
             waiting.outcome[:] = [waiting.job(cast("Transaction", connection)), None]
         except (apsw.FullError, apsw.IOError):
             raise  # the disk's failure is the whole batch's

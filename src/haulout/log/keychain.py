@@ -130,6 +130,11 @@ def fresh_wraps(vault: bytes, secrets: Mapping[int, bytes], kit: bytes) -> dict[
     }
 
 
+def brings_user_key(payload: bytes) -> bool:
+    """Whether a key-epoch record's payload brings in a user key, and not a namespace's."""
+    return "user" in cast("dict[Any, Any]", cbor2.loads(payload))
+
+
 class Keychain:
     """User keys by generation and namespace keys by epoch, as this device can unwrap them.
 

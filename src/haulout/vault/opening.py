@@ -4,6 +4,7 @@
     <folder>/device.key    this device's secret (0600, or under a passphrase)
     <folder>/memory.db     the memory lane: log, index and operation IDs, pages encrypted
     <folder>/memory.lock   writer lock and the newest acknowledged record
+    <folder>/state.db      the state lane, once an agent keeps a state here; state.lock as above
     <folder>/attachments/  what memories have attached, in sealed chunks
     <folder>/models/       embedding models
 
@@ -80,6 +81,15 @@ class CloudFolderWarning(UserWarning):
 
 
 @dataclass(frozen=True, slots=True)
+class World:
+    """What a vault takes from outside: a clock (microseconds), random bytes, a SQLite VFS."""
+
+    now: Callable[[], int] = wall_clock
+    entropy: Entropy = secrets.token_bytes
+    vfs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """An open vault's parts."""
 
@@ -90,15 +100,7 @@ class Parts:
     database: Database
     journal: Journal
     files: ChunkFiles
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a vault takes from outside: a clock (microseconds), random bytes, a SQLite VFS."""
-
-    now: Callable[[], int] = wall_clock
-    entropy: Entropy = secrets.token_bytes
-    vfs: str | None = None
+    world: World
 
 
 def exists(folder: Path) -> bool:
@@ -227,7 +229,7 @@ def assemble(
         1, vault_id, Lane.MEMORY, device, keychain, now=world.now, entropy=world.entropy
     )
     files = MemoryOfChunks() if folder is None else FolderOfChunks(folder)
-    return Parts(folder, 1, vault_id, device, database, journal, files)
+    return Parts(folder, 1, vault_id, device, database, journal, files, world)
 
 
 def read_mark(folder: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from haulout.vault.stores.restoring import Restored
 
 if TYPE_CHECKING:
     from haulout.index.embed import Embedder
+    from haulout.vault.statelane import StateLane
     from haulout.vault.stores.storeoptions import StoreOptions
     from haulout.vault.stores.volumekeeping import VolumeKeeping
     from haulout.vault.values import Refreshed
@@ -47,6 +49,8 @@ class OpenVault:
         self.restored: Restored | None = None
         self.refreshed: Refreshed | None = None
         self._background: Background[Any] | None = None
+        self._states: StateLane | None = None
+        self._states_turn = threading.Lock()
         self.backlog = Backlog()  # for programs that wrap others: writes they must not wait for
 
     def close(self) -> None:
@@ -56,6 +60,8 @@ class OpenVault:
             self._background.stop()
             self._background = None
         self._remote.close()
+        if self._states is not None:
+            self._states.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -80,6 +86,16 @@ class OpenVault:
 
         options = self._options or AS_FAST_AS_IT_GOES
         return VolumeKeeping(self._parts, self._remote, self._credentials, options)
+
+    @property
+    def _lane(self) -> StateLane:
+        """The state lane; its code is loaded when a state is first asked for."""
+        from haulout.vault.statelane import StateLane
+
+        with self._states_turn:
+            if self._states is None:
+                self._states = StateLane(self._parts)
+            return self._states
 
     @property
     def path(self) -> Path | None:

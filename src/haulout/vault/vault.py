@@ -23,6 +23,7 @@ from haulout.vault.recalling import Recalling
 from haulout.vault.remembering import Remembering
 from haulout.vault.replica.note import MOST_BYTES
 from haulout.vault.replicating import Replicating
+from haulout.vault.stating import Stating
 from haulout.vault.stores import remote, restoring
 from haulout.vault.syncing import Syncing
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from haulout.vault.stores.storeoptions import StoreOptions
 
 
-class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus, Replicating):
+class Vault(Remembering, Recalling, Attaching, Keeping, Syncing, OnWalrus, Replicating, Stating):
     """An open vault, as its owner.
 
     Make one with `create`, `open` or `ephemeral`; close it, or use it in a ``with`` block.

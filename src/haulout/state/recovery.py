@@ -1,0 +1,267 @@
+"""Recovery: what a person reads before an agent's first action after a start.
+
+Recovery is the fold of the journal, what the venue says of every intent that had no end, and what
+the venue has that the journal lacks. It sends nothing. Entries are allowed once nothing is left
+open that an entry could double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from haulout.errors import OutcomeUnknownError
+from haulout.state.book import Book
+from haulout.state.events import json_text
+from haulout.state.intents import Intent, epoch_of, tag_of
+from haulout.state.tape import Past
+
+if TYPE_CHECKING:
+    from haulout.state.resolving import Resolver
+    from haulout.state.venue import Seen
+
+_DAY_US = 86_400_000_000
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """A document that came back: its name, version and age in seconds."""
+
+    name: str
+    version: int
+    age_s: float
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """An intent that had no end: what it was, and what became of it."""
+
+    intent: str
+    action: str
+    role: str
+    target: str
+    before: str
+    after: str
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A position that the agent believes in and the venue does not have so."""
+
+    target: str
+    believed: str
+    there: str
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recovery found.
+
+    Attributes:
+        state: the state's name; at: when, microseconds; events: how many the journal has.
+        documents: what came back; resolved: intents that had no end.
+        adopted: actions that the venue has and the journal lacked, by ID.
+        unknown: intents of which the venue cannot tell; lost_exits: exits that never arrived.
+        foreign: how many orders at the venue are not of this state: they are not touched.
+        differs: positions that are not as believed; halted: what the owner said.
+        epochs: under how many leases what the venue shows was sent, where it is more than one.
+        older_than_venue: whether the venue knows more of this state than its journal.
+        failures: what could not be asked; stale: documents that are too old.
+        reasons: why entries are not allowed yet.
+    """
+
+    state: str
+    at: int
+    events: int
+    documents: tuple[Restored, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
+    adopted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    lost_exits: tuple[str, ...] = ()
+    foreign: int = 0
+    differs: tuple[Difference, ...] = ()
+    halted: str = ""
+    epochs: tuple[int, ...] = ()
+    older_than_venue: bool = False
+    failures: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether entries are allowed."""
+        return not self.reasons
+
+    def text(self) -> str:
+        """The report as a person reads it."""
+        lines = [f"State {self.state}: {self.events} events."]
+        lines += [
+            f"  restored  {one.name}, version {one.version},"
+            f" {timedelta(seconds=int(one.age_s))} old"
+            for one in self.documents
+        ]
+        lines += [
+            f"  {one.after:<9} {one.action} {one.target} ({one.intent[:12]}), was {one.before}"
+            for one in self.resolved
+        ]
+        lines += [
+            f"  adopted   {one[:12]}: the venue has it, the journal had not" for one in self.adopted
+        ]
+        lines += [f"  UNKNOWN   {one[:12]}: look at the account" for one in self.unknown]
+        lines += [f"  LOST EXIT {one[:12]}: it never arrived" for one in self.lost_exits]
+        lines += [
+            f"  DIFFERS   {one.target}: {one.believed} here, {one.there} at the venue"
+            for one in self.differs
+        ]
+        if self.foreign:
+            lines.append(f"  {self.foreign} orders at the venue are not of this state; left alone")
+        if len(self.epochs) > 1:
+            lines.append(f"  Orders were sent under leases {', '.join(map(str, self.epochs))}.")
+        lines += [f"  failed    {one}" for one in self.failures]
+        lines += [f"No entries: {one}." for one in self.reasons] or ["Ready: entries are allowed."]
+        return "\n".join(lines)
+
+
+def recover(
+    resolver: Resolver,
+    *,
+    believed: Mapping[str, str] | None = None,
+    max_age: timedelta | None = None,
+    confirmed: bool = False,
+) -> Recovery:
+    """Find out where an agent stands. Nothing is sent.
+
+    Args:
+        resolver: its journal and its venue.
+        believed: positions as the agent has them, decimal text by target.
+        max_age: documents older than this make the state stale, and entries wait.
+        confirmed: a person looked at a journal that is older than the venue, or at stale
+            documents, and says that entries may go on.
+    """
+    state = resolver.state
+    now = state.now()
+    open_ones = state.open_intents()
+    since = min([one.at for one in open_ones] + [now - _DAY_US])
+    failures: list[str] = []
+    listed = _listed(resolver, since, failures)
+    resolved, unknown, lost = _resolve(resolver, open_ones, failures)
+    adopted, foreign, epochs = _adopt(resolver, listed)
+    differs = _differences(resolver, believed, failures)
+    documents = _documents(state.tape.read(_book_of), now)
+    stale = [one.name for one in documents if max_age and one.age_s > max_age.total_seconds()]
+    reasons = [f"nobody knows what became of {one[:12]}" for one in unknown]
+    reasons += [f"the venue could not be asked ({one})" for one in failures]
+    if adopted and not confirmed:
+        reasons.append(
+            "the journal is older than what the venue knows of it; confirm once looked at"
+        )
+    if stale and not confirmed:
+        reasons.append(f"too old: {', '.join(stale)}")
+    halted = state.halted
+    if halted:
+        reasons.append(f"the owner said {halted}")
+    return Recovery(
+        state=state.name, at=now, events=state.tape.read(lambda book, _past: book.events),
+        documents=tuple(documents), resolved=tuple(resolved), adopted=tuple(adopted),
+        unknown=tuple(unknown), lost_exits=tuple(lost), foreign=foreign, differs=tuple(differs),
+        halted=halted, epochs=tuple(sorted(epochs)), older_than_venue=bool(adopted),
+        failures=tuple(failures), stale=tuple(stale), reasons=tuple(reasons),
+    )  # fmt: skip
+
+
+def _book_of(book: Book, _past: Past) -> dict[str, tuple[int, int]]:
+    return {
+        name: (one.version, one.at)
+        for name, one in sorted(book.documents.items())
+        if one.value is not None
+    }
+
+
+def _documents(found: Mapping[str, tuple[int, int]], now: int) -> list[Restored]:
+    return [
+        Restored(name, version, max(0, now - at) / 1e6) for name, (version, at) in found.items()
+    ]
+
+
+def _listed(resolver: Resolver, since: int, failures: list[str]) -> list[Seen]:
+    try:
+        return list(resolver.venue.listed(since))
+    except OutcomeUnknownError as error:
+        failures.append(error.message)
+        return []
+
+
+def _resolve(
+    resolver: Resolver, intents: list[Intent], failures: list[str]
+) -> tuple[list[Resolved], list[str], list[str]]:
+    """Ask after every intent without an end: what became of each, the unknown, the lost exits."""
+    found: list[Resolved] = []
+    unknown: list[str] = []
+    lost: list[str] = []
+    for one in intents:
+        try:
+            after = one if one.status == "absent" else resolver.resolve(one)
+        except OutcomeUnknownError as error:
+            if one.is_unsettled:
+                unknown.append(one.text)
+            else:
+                failures.append(error.message)
+            found.append(_resolved(one, one))
+            continue
+        if after.status == "absent":
+            # An entry is decided anew or not at all; an exit is for the agent to arm again.
+            if one.role == "exit":
+                lost.append(one.text)
+            after = resolver.state.settle(one, "dropped", why="it never arrived")
+        found.append(_resolved(one, after))
+    return found, unknown, lost
+
+
+def _resolved(before: Intent, after: Intent) -> Resolved:
+    return Resolved(
+        before.text, before.action, before.role, before.target, before.status, after.status
+    )
+
+
+def _adopt(resolver: Resolver, listed: list[Seen]) -> tuple[list[str], int, set[int]]:
+    """Write down what the venue has of this state and the journal lacks."""
+    state = resolver.state
+    tag = state.tag()
+    adopted: list[str] = []
+    epochs: set[int] = set()
+    foreign = 0
+    for seen in listed:
+        if seen.intent is None or tag_of(seen.intent) != tag:
+            foreign += 1
+            continue
+        epochs.add(epoch_of(seen.intent))
+        if state.tape.read(lambda _book, past, one=seen.intent: next(past.of(one), None)):
+            continue
+        intent = Intent(
+            id=seen.intent, action="order", role="entry" if seen.entry else "exit",
+            target=seen.target, payload=json_text(seen.answer, "The venue's answer"),
+            at=state.now() if seen.at is None else seen.at, cost=dict(seen.spent), adopted=True,
+        )  # fmt: skip
+        body = {"status": seen.status, "ref": seen.ref}
+        if seen.filled is not None:
+            body["filled"] = seen.filled
+        state.adopt(intent, body)
+        adopted.append(intent.text)
+    return adopted, foreign, epochs
+
+
+def _differences(
+    resolver: Resolver, believed: Mapping[str, str] | None, failures: list[str]
+) -> list[Difference]:
+    if believed is None:
+        return []
+    try:
+        there = resolver.venue.positions()
+    except OutcomeUnknownError as error:
+        failures.append(error.message)
+        return []
+    return [
+        Difference(target, believed.get(target, "0"), there.get(target, "0"))
+        for target in sorted({*believed, *there})
+        if Decimal(believed.get(target, "0")) != Decimal(there.get(target, "0"))
+    ]
