@@ -236,7 +236,7 @@ def _intent(book: Book, _number: int, event: Event) -> None:
         target=body.get("target", ""), payload=body["payload"],
         cost=_ordered(body.get("cost", {})), holds=tuple(body.get("holds", ())),
         closes=tuple(body.get("closes", ())), at=event.at, epoch=event.epoch,
-        adopted=body.get("adopted", False),
+        adopted=body.get("adopted", False), by=body.get("by", ""),
     )  # fmt: skip
 
 

@@ -204,6 +204,8 @@ class Document(Generic[Value]):
             }
             if text is not None:
                 body["value"] = text
+            if self._state.by:
+                body["by"] = self._state.by
             return [Event(Kind.DOCUMENT, now, epoch, body)], stands + 1
 
         return self._state.append(decide)

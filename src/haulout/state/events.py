@@ -136,7 +136,10 @@ def name_text(value: Any, what: str) -> str:
 _TEXT, _INT, _ID, _TAG, _AMOUNT, _AMOUNTS, _NAMES, _IDS, _JSON, _BOOL, _LIMITS = range(11)
 _FIELDS: Final[Mapping[int, tuple[Mapping[str, int], Mapping[str, int]]]] = {
     # kind: (fields it must have, fields it may have)
-    Kind.DOCUMENT: ({"name": _TEXT, "version": _INT, "schema": _INT}, {"value": _JSON}),
+    Kind.DOCUMENT: (
+        {"name": _TEXT, "version": _INT, "schema": _INT},
+        {"value": _JSON, "by": _TEXT},
+    ),
     Kind.NOTE: ({"journal": _TEXT, "value": _JSON}, {}),
     Kind.SNAPSHOT: ({"journal": _TEXT, "schema": _INT, "through": _INT, "value": _JSON}, {}),
     Kind.LIMITS: ({"by": _TEXT, "limits": _LIMITS}, {}),
@@ -148,13 +151,14 @@ _FIELDS: Final[Mapping[int, tuple[Mapping[str, int], Mapping[str, int]]]] = {
         {"id": _ID, "action": _TEXT, "role": _TEXT, "payload": _JSON},
         {
             "key": _TEXT, "target": _TEXT, "cost": _AMOUNTS, "holds": _NAMES, "closes": _IDS,
-            "adopted": _BOOL,
+            "adopted": _BOOL, "by": _TEXT,
         },
     ),
     Kind.SETTLE: (
         {"id": _ID, "status": _TEXT},
         {
             "ref": _TEXT, "filled": _AMOUNT, "spent": _AMOUNTS, "result": _JSON, "why": _TEXT,
+            "by": _TEXT,
         },
     ),
 }  # fmt: skip

@@ -55,6 +55,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         status: see `Status`; ref: the venue's own ID; filled: how much of it was done.
         spent: what it cost in the end; result: the venue's answer; why: in words.
         adopted: found at the venue, and written down afterwards.
+        by: the app that began it; empty for the agent whose state it is.
     """
 
     id: bytes
@@ -75,6 +76,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     result: str | None = None
     why: str = ""
     adopted: bool = False
+    by: str = ""
 
     @property
     def text(self) -> str:
@@ -116,6 +118,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
             found["closes"] = list(self.closes)
         if self.adopted:
             found["adopted"] = True
+        if self.by:
+            found["by"] = self.by
         return found
 
     def says_the_same(self, other: Intent) -> bool:

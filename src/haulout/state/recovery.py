@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from haulout.state.venue import Seen
 
 _DAY_US = 86_400_000_000
+_TAIL = 8
+
+
+def tail(intent: str) -> str:
+    """The end of an intent's ID, which tells it apart: all of a state begin with its tag."""
+    return f"…{intent[-_TAIL:]}"
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -101,14 +107,15 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
             for one in self.documents
         ]
         lines += [
-            f"  {one.after:<9} {one.action} {one.target} ({one.intent[:12]}), was {one.before}"
+            f"  {one.after:<9} {one.action} {one.target} ({tail(one.intent)}), was {one.before}"
             for one in self.resolved
         ]
         lines += [
-            f"  adopted   {one[:12]}: the venue has it, the journal had not" for one in self.adopted
+            f"  adopted   {tail(one)}: the venue has it, the journal had not"
+            for one in self.adopted
         ]
-        lines += [f"  UNKNOWN   {one[:12]}: look at the account" for one in self.unknown]
-        lines += [f"  LOST EXIT {one[:12]}: it never arrived" for one in self.lost_exits]
+        lines += [f"  UNKNOWN   {tail(one)}: look at the account" for one in self.unknown]
+        lines += [f"  LOST EXIT {tail(one)}: it never arrived" for one in self.lost_exits]
         lines += [
             f"  DIFFERS   {one.target}: {one.believed} here, {one.there} at the venue"
             for one in self.differs
@@ -149,7 +156,7 @@ def recover(
     differs = _differences(resolver, believed, failures)
     documents = _documents(state.tape.read(_book_of), now)
     stale = [one.name for one in documents if max_age and one.age_s > max_age.total_seconds()]
-    reasons = [f"nobody knows what became of {one[:12]}" for one in unknown]
+    reasons = [f"nobody knows what became of {tail(one)}" for one in unknown]
     reasons += [f"the venue could not be asked ({one})" for one in failures]
     if adopted and not confirmed:
         reasons.append(

@@ -38,6 +38,7 @@ class State(Writing):
         tape: where events are kept; now: microseconds since 1970 UTC, the agent's clock.
         entropy: random bytes; monotonic: seconds that only grow, for leases.
         patience: seconds to wait for the disk; None waits as long as it takes.
+        by: the app that writes, named in what it writes; empty for the state's own agent.
     """
 
     @classmethod
@@ -169,6 +170,7 @@ class State(Writing):
             closes=tuple(intent_id(one) for one in closes),
             at=self.now(),
             epoch=self.epoch,
+            by=self.by,
         )
 
     def reserve_intent(self, wanted: Intent) -> Reserved:
@@ -222,6 +224,8 @@ class State(Writing):
         """
         found = intent.id if isinstance(intent, Intent) else intent_id(intent)
         body: dict[str, Any] = {"id": found, "status": status}
+        if self.by:
+            body["by"] = self.by
         if status not in {
             "accepted", "unknown", "absent", "refused", "dropped", "cancelled", "done",
         }:  # fmt: skip

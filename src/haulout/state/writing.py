@@ -24,6 +24,7 @@ class Writing:
         tape: where events are kept; now: microseconds since 1970 UTC, the agent's clock.
         entropy: random bytes; monotonic: seconds that only grow, for leases.
         patience: seconds to wait for the disk; None waits as long as it takes.
+        by: the app that writes, named in what it writes; empty for the state's own agent.
     """
 
     def __init__(
@@ -34,8 +35,9 @@ class Writing:
         entropy: Entropy = secrets.token_bytes,
         monotonic: Callable[[], float] = time.monotonic,
         patience: float | None = None,
+        by: str = "",
     ) -> None:
-        self.tape, self.now, self.patience = tape, now, patience
+        self.tape, self.now, self.patience, self.by = tape, now, patience, by
         self.entropy, self.monotonic = entropy, monotonic
         self._epoch = 0
         self._lasts: Callable[[], bool] | None = None

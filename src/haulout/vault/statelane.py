@@ -59,14 +59,20 @@ class StateLane:
             return self._opened
 
     def state(
-        self, name: str, now: Callable[[], int] | None = None, patience: float | None = None
+        self,
+        name: str,
+        now: Callable[[], int] | None = None,
+        patience: float | None = None,
+        by: str = "",
     ) -> State:
-        """One state; see `Vault.state`."""
+        """One state; see `Vault.state`. ``by`` is the app that writes to it."""
         name = checked_namespace(name)
         database, journal = self.opened()
         with self._turn:
             tape = self._tapes.setdefault(name, LaneTape(database, journal, name))
-        return State(tape, now=now or journal.now, entropy=journal.entropy, patience=patience)
+        return State(
+            tape, now=now or journal.now, entropy=journal.entropy, patience=patience, by=by
+        )
 
     def names(self) -> list[str]:
         """The names of all states; none where there is no lane."""
