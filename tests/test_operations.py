@@ -13,13 +13,13 @@ import msgspec
 import pytest
 
 from haulout import Vault, operations
-from haulout.errors import InputError, NotAllowedError, NotFoundError
+from haulout.errors import ActionRefusedError, InputError, NotAllowedError, NotFoundError
 from haulout.operations import OWNER, AnyOperation, Principal, app, execute
 
 TYPES = typing.get_args(AnyOperation)
 WITHOUT_OPERATION = {
     "close", "create", "open", "ephemeral", "restore", "replicate", "path", "id", "is_replica",
-    "keep_synced", "keep_fresh", "state", "states",
+    "keep_synced", "keep_fresh", "state",
 }  # fmt: skip
 NOT_CARRIED = {"progress"}
 
@@ -109,6 +109,35 @@ def test_every_operation_is_carried_out_for_the_owner(vault: Vault, tmp_path: Pa
     assert do(operations.RemoveWalrus()).stores == ()
 
 
+def test_every_operation_on_states_is_carried_out_for_the_owner(vault: Vault) -> None:
+    def do(operation: AnyOperation) -> Any:
+        return execute(vault, OWNER, operation)
+
+    assert do(operations.GetStates()) == []
+    asked = operations.Reserve(action="book", payload={"for": 2}, state="trips", key="k")
+    first = do(asked)
+    assert (first.fresh, first.intent.status, first.intent.by) == (True, "reserved", "")
+    assert do(asked).fresh is False
+    assert do(operations.GetStates()) == ["trips"]
+    assert do(operations.Recover(state="trips")).open == (first.intent,)
+    done = do(operations.Settle(intent=first.intent.id, status="done", state="trips", ref="42"))
+    assert (done.status, done.ref) == ("done", "42")
+    assert do(operations.SetDocument(name="plan", value=[1], state="trips", expected=0)) == 1
+    assert do(operations.GetDocument(name="plan", state="trips")).value == [1]
+    assert do(operations.LimitStates(states="trips", limit="usd/day", most="5")).states == (
+        "trips",
+    )
+    assert do(operations.PauseStates(states="tr*", why="holiday")).action == "pause"
+    assert do(operations.FlattenStates(states="trips")).action == "flatten"
+    shown = do(operations.ShowState(state="trips"))
+    assert (shown.halted, shown.recent[0].id) == ("flatten", first.intent.id)
+    assert do(operations.ResumeStates(states="trips")).states == ("trips",)
+    kinds = [one.kind for one in do(operations.GetStateEvents(state="trips"))]
+    assert kinds == [
+        "tag", "intent", "settle", "document", "limits", "override", "override", "override",
+    ]  # fmt: skip
+
+
 def minimal(operation: Any) -> AnyOperation:
     """An operation with no more than it needs."""
     return operation(
@@ -127,11 +156,11 @@ def test_who_was_given_nothing_may_do_nothing(vault: Vault, operation: Any) -> N
 
 
 @pytest.mark.parametrize("operation", TYPES, ids=tag)
-def test_an_app_may_use_the_memory_verbs_and_reaches_no_file_nor_the_whole_vault(
+def test_an_app_may_remember_and_act_and_reaches_no_file_whole_vault_nor_owners_word(
     vault: Vault, operation: Any
 ) -> None:
-    reads = {"recall", "context", "get", "list", "history"}
-    writes = {"remember", "update", "forget"}
+    reads = {"recall", "context", "get", "list", "history", "recover", "get_document"}
+    writes = {"remember", "update", "forget", "reserve", "settle", "set_document"}
     for principal, may in ((app("bot"), reads | writes), (app("bot", read_only=True), reads)):
         if tag(operation) in may:
             with suppress(InputError, NotFoundError):  # "x" is no ID: it came as far as the vault
@@ -165,6 +194,34 @@ def test_what_an_app_writes_carries_its_name_whatever_it_says(vault: Vault) -> N
     assert vault.history(mine.id)[0].memory.source == "a.json"
 
 
+def test_what_an_app_does_to_a_state_carries_its_name_whatever_it_says(vault: Vault) -> None:
+    bot = app("bot")
+    made = execute(vault, bot, operations.Reserve(action="book", by="owner"))
+    assert made.intent.by == "bot"
+    execute(vault, bot, operations.Settle(intent=made.intent.id, status="unknown", by="owner"))
+    execute(vault, OWNER, operations.Settle(intent=made.intent.id, status="done", by="owner"))
+    execute(vault, bot, operations.SetDocument(name="plan", value=1, by=""))
+    writers = [(one.kind, one.by) for one in vault.state_events("default")]
+    assert writers == [
+        ("tag", ""), ("intent", "bot"), ("settle", "bot"), ("settle", "owner"), ("document", "bot"),
+    ]  # fmt: skip
+
+
+def test_an_app_cannot_lift_what_its_owner_said(vault: Vault) -> None:
+    vault.set_document("plan", 1)
+    vault.pause_states("default", why="enough")
+    bot = app("bot")
+    with pytest.raises(ActionRefusedError, match="owner said pause"):
+        execute(vault, bot, operations.Reserve(action="book"))
+    lifts = (
+        operations.ResumeStates(states="default"),
+        operations.LimitStates(states="default", limit="usd/day", most=None),
+    )
+    for lifting in lifts:
+        with pytest.raises(NotAllowedError, match="bot may not"):
+            execute(vault, bot, lifting)
+
+
 @pytest.mark.parametrize("name", ["", "owner", "Claude", "a b", "../x", "x" * 65, "-x", "a\nb"])
 def test_what_cannot_name_an_app_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="no name of an app"):
@@ -183,7 +240,7 @@ def test_an_operation_is_read_from_json_by_its_name(vault: Vault) -> None:
     assert memory.occurred_at.isoformat() == "2025-06-15T10:00:00+00:00"
 
 
-_NEEDED: dict[str, Any] = {"target": {"id": "x"}, "items": [], "urls": ("x",)}
+_NEEDED: dict[str, Any] = {"target": {"id": "x"}, "items": [], "urls": ("x",), "status": "done"}
 
 
 @pytest.mark.parametrize("operation", TYPES, ids=tag)

@@ -1,6 +1,6 @@
 """Makes `AsyncVault` from `Vault`, so that the two cannot differ.
 
-    python tools/async_vault.py           writes asynchronous.py and awaiting.py in haulout/vault
+    python tools/async_vault.py           writes asynchronous.py, awaiting.py and awaitingstates.py
     python tools/async_vault.py --check   exits 1 where they are not what it would write
 
 Every public method of `Vault` becomes an awaited one with the same arguments, types and words,
@@ -28,11 +28,14 @@ MODULES = (
     "syncing",
     "onwalrus",
     "replicating",
+    "stating",
 )
 SOURCES = tuple(VAULT / f"{name}.py" for name in MODULES)
 TARGET, BASE = VAULT / "asynchronous.py", VAULT / "awaiting.py"
+STATES_BASE = VAULT / "awaitingstates.py"
 IN_TARGET = {"vault", "openvault", "remembering", "recalling"}
-"""Whose verbs stand in asynchronous.py; those of others are in its base: neither gets too long."""
+"""Whose verbs stand in asynchronous.py; those of others are in its bases: none gets too long."""
+IN_STATES_BASE = {"stating"}
 WIDTH = 100
 
 HEAD = '''"""`AsyncVault`: `Vault` with every verb awaited, for programs with an event loop.
@@ -47,7 +50,7 @@ from __future__ import annotations
 {imports}
 
 
-class AsyncVault(Awaiting):
+class AsyncVault(Awaiting, AwaitingStates):
     """An open vault, as its owner, for asyncio: the verbs of `Vault`, awaited.
 
     ``async with AsyncVault.open() as vault:`` opens and closes it; ``await AsyncVault.open()``
@@ -113,6 +116,13 @@ class Awaiting:
     _vault: Vault
     _threads: Threads
 '''
+STATES_HEAD = (
+    BASE_HEAD.replace(
+        "The verbs of `AsyncVault` beside remembering and recalling", "The verbs of agent state"
+    )
+    .replace("class Awaiting:", "class AwaitingStates:")
+    .replace("# ruff: noqa: A002 - the words callers know\n\n", "")
+)
 BASE_NEEDED = (
     ("haulout.vault.threads", "Threads"),
     ("haulout.vault.threads", "on_loop"),
@@ -127,6 +137,7 @@ NEEDED = (
     ("haulout.vault.threads", "made"),
     ("haulout.vault.threads", "on_loop"),
     ("haulout.vault.awaiting", "Awaiting"),
+    ("haulout.vault.awaitingstates", "AwaitingStates"),
     ("haulout.vault.vault", "Vault"),
 )
 """What the head uses, beside what the signatures name."""
@@ -358,10 +369,12 @@ def made(sources: Sequence[str]) -> dict[Path, str]:
     assert threads, "threads.py says not how many there are"
     pairs = list(zip(SOURCES, sources, strict=True))
     first = [text for path, text in pairs if path.stem in IN_TARGET]
-    others = [text for path, text in pairs if path.stem not in IN_TARGET]
+    states = [text for path, text in pairs if path.stem in IN_STATES_BASE]
+    others = [text for path, text in pairs if path.stem not in IN_TARGET | IN_STATES_BASE]
     return {
         TARGET: written(HEAD, first, NEEDED, threads=threads[1]),
         BASE: written(BASE_HEAD, others, BASE_NEEDED),
+        STATES_BASE: written(STATES_HEAD, states, BASE_NEEDED),
     }
 
 

@@ -22,8 +22,21 @@ if TYPE_CHECKING:
     from haulout.index.search import Recalled
     from haulout.log.attachment import Attachment, Passage
     from haulout.log.memory import Memory
+    from haulout.state.acting import Actor
+    from haulout.state.intents import Intent
+    from haulout.state.recovery import Recovery
+    from haulout.state.state import State
     from haulout.vault import Vault
     from haulout.vault.asynchronous import AsyncVault
+    from haulout.vault.statereports import (
+        DocumentReport,
+        IntentReport,
+        RecoveryReport,
+        ReservedIntent,
+        StateEvent,
+        StateReport,
+        StatesChanged,
+    )
     from haulout.vault.stores.costing import CostReport
     from haulout.vault.stores.restoring import Restored
     from haulout.vault.stores.standing import NotRemoteWarning
@@ -47,6 +60,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "Actor": "haulout.state.acting",
     "AsyncVault": "haulout.vault.asynchronous",
     "Attachment": "haulout.log.attachment",
     "BackedUp": "haulout.vault.values",
@@ -54,18 +68,28 @@ _HOMES = {
     "Citation": "haulout.index.context",
     "Context": "haulout.index.context",
     "CostReport": "haulout.vault.stores.costing",
+    "DocumentReport": "haulout.vault.statereports",
     "Event": "haulout.vault.values",
     "Exported": "haulout.vault.values",
     "HauloutError": "haulout.errors",
+    "Intent": "haulout.state.intents",
+    "IntentReport": "haulout.vault.statereports",
     "Memory": "haulout.log.memory",
     "NotRemoteWarning": "haulout.vault.stores.standing",
     "Page": "haulout.vault.values",
     "Passage": "haulout.log.attachment",
     "Recalled": "haulout.index.search",
     "Receipt": "haulout.vault.values",
+    "Recovery": "haulout.state.recovery",
     "RecoveryKit": "haulout.crypto.kit",
+    "RecoveryReport": "haulout.vault.statereports",
     "Refreshed": "haulout.vault.values",
+    "ReservedIntent": "haulout.vault.statereports",
     "Restored": "haulout.vault.stores.restoring",
+    "State": "haulout.state.state",
+    "StateEvent": "haulout.vault.statereports",
+    "StateReport": "haulout.vault.statereports",
+    "StatesChanged": "haulout.vault.statereports",
     "Stats": "haulout.vault.values",
     "StoreOptions": "haulout.vault.stores.storeoptions",
     "StoreSynced": "haulout.vault.values",
@@ -79,6 +103,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Actor",
     "AsyncVault",
     "Attachment",
     "BackedUp",
@@ -86,18 +111,28 @@ __all__ = [
     "Citation",
     "Context",
     "CostReport",
+    "DocumentReport",
     "Event",
     "Exported",
     "HauloutError",
+    "Intent",
+    "IntentReport",
     "Memory",
     "NotRemoteWarning",
     "Page",
     "Passage",
     "Recalled",
     "Receipt",
+    "Recovery",
     "RecoveryKit",
+    "RecoveryReport",
     "Refreshed",
+    "ReservedIntent",
     "Restored",
+    "State",
+    "StateEvent",
+    "StateReport",
+    "StatesChanged",
     "Stats",
     "StoreOptions",
     "StoreSynced",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -280,6 +280,107 @@ class Refresh(Operation, frozen=True, kw_only=True):
     anew: bool = False
 
 
+class GetStates(Operation, frozen=True, kw_only=True, tag="states"):
+    """The names of all states."""
+
+
+class ShowState(Operation, frozen=True, kw_only=True, tag="show_state"):
+    """A state at a glance."""
+
+    state: str
+
+
+class GetStateEvents(Operation, frozen=True, kw_only=True, tag="state_events"):
+    """The journal of a state, after an event's number."""
+
+    state: str
+    after: int = 0
+    limit: int = 1000
+
+
+class Reserve(Operation, frozen=True, kw_only=True):
+    """Write an action down before it is done."""
+
+    action: str
+    payload: Any = None
+    state: str = "default"
+    key: str | None = None
+    role: Literal["entry", "exit"] = "entry"
+    target: str = ""
+    cost: dict[str, Any] | None = None
+    holds: tuple[str, ...] = ()
+    closes: tuple[str, ...] = ()
+    by: str = ""
+
+
+class Settle(Operation, frozen=True, kw_only=True):
+    """Say what became of an action."""
+
+    intent: str
+    status: Literal["accepted", "unknown", "absent", "refused", "dropped", "cancelled", "done"]
+    state: str = "default"
+    ref: str | None = None
+    filled: str | None = None
+    spent: dict[str, Any] | None = None
+    result: Any = None
+    why: str = ""
+    by: str = ""
+
+
+class Recover(Operation, frozen=True, kw_only=True):
+    """What to read before the first action after a start."""
+
+    state: str = "default"
+    max_age: timedelta | None = None
+
+
+class GetDocument(Operation, frozen=True, kw_only=True, tag="get_document"):
+    """A document of a state."""
+
+    name: str
+    state: str = "default"
+
+
+class SetDocument(Operation, frozen=True, kw_only=True, tag="set_document"):
+    """Set a document of a state, if the version stands that is expected."""
+
+    name: str
+    value: Any
+    state: str = "default"
+    expected: int | None = None
+    by: str = ""
+
+
+class PauseStates(Operation, frozen=True, kw_only=True, tag="pause_states"):
+    """The owner forbids entries."""
+
+    states: str
+    why: str = ""
+
+
+class FlattenStates(Operation, frozen=True, kw_only=True, tag="flatten_states"):
+    """The owner forbids entries, and asks to close what is held."""
+
+    states: str
+    why: str = ""
+
+
+class ResumeStates(Operation, frozen=True, kw_only=True, tag="resume_states"):
+    """The owner allows entries again."""
+
+    states: str
+    why: str = ""
+
+
+class LimitStates(Operation, frozen=True, kw_only=True, tag="limit_states"):
+    """The owner bounds what entries cost; ``most`` is an amount, None for as much as it wants."""
+
+    states: str
+    limit: str
+    most: str | None
+    create: bool = False
+
+
 AnyOperation = (
     Remember
     | RememberMany
@@ -315,6 +416,18 @@ AnyOperation = (
     | GetWalrus
     | RemoveWalrus
     | Cost
+    | GetStates
+    | ShowState
+    | GetStateEvents
+    | Reserve
+    | Settle
+    | Recover
+    | GetDocument
+    | SetDocument
+    | PauseStates
+    | FlattenStates
+    | ResumeStates
+    | LimitStates
 )
 """Decode JSON into one of these by its ``operation`` field."""
 
@@ -324,10 +437,15 @@ _WITH_PROGRESS = (
 )  # fmt: skip
 
 
-READS: frozenset[type[Operation]] = frozenset({Recall, GetContext, Get, List, History})
+READS: frozenset[type[Operation]] = frozenset(
+    {Recall, GetContext, Get, List, History, Recover, GetDocument}
+)
 """What an app that may only read may ask for."""
-WRITES: frozenset[type[Operation]] = frozenset({Remember, Update, Forget})
-"""What an app may ask for beside reading. None of it reaches a file or the whole vault."""
+WRITES: frozenset[type[Operation]] = frozenset(
+    {Remember, Update, Forget, Reserve, Settle, SetDocument}
+)
+"""What an app may ask for beside reading. None of it reaches a file or the whole vault, and none
+of it is the owner's word over an agent: an app neither pauses, resumes nor limits a state."""
 
 _APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -375,7 +493,8 @@ def execute(
 ) -> Any:
     """Carry out one operation for a principal and return what the vault's method returns.
 
-    What an app writes carries the app's name as its source, whatever the operation says.
+    What an app writes carries the app's name, as its source or as who did it (``by``), whatever the
+    operation says.
 
     Args:
         vault: the open vault; ``principal``: who asks; ``operation``: what for.
@@ -393,6 +512,8 @@ def execute(
             raise NotAllowedError(message, hint="The owner of the vault attaches files.")
         if isinstance(operation, Remember | Update):
             operation = msgspec.structs.replace(operation, source=principal.name)
+        if isinstance(operation, Reserve | Settle | SetDocument):
+            operation = msgspec.structs.replace(operation, by=principal.name)
     arguments = {
         name: value
         for name in operation.__struct_fields__

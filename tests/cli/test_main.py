@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from haulout import errors
+from haulout import Vault, errors
 from haulout.cli import exits, main
 from haulout.cli.program import SECTIONS, program
 from haulout.version import __version__
@@ -23,6 +23,7 @@ GROUPS = {
     "volumes": ["add", "list", "status", "remove", "rebalance", "detach"],
     "walrus": ["set", "show", "remove"],
     "replica": ["create", "status", "refresh"],
+    "state": ["list", "show", "journal", "pause", "flatten", "resume", "limit", "resolve"],
 }
 COMMANDS = [name for name in VERBS if name not in GROUPS] + [
     f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs
@@ -70,6 +71,14 @@ ANSWERS = {
     "replica create": ["replica", "create", "where.txt", "--kit-file", "-", "--vault", "near"],
     "replica status": ["replica", "status", "--vault", "near"],
     "replica refresh": ["replica", "refresh", "--vault", "near"],
+    "state list": ["state", "list"],
+    "state show": ["state", "show", "bots/btc"],
+    "state journal": ["state", "journal", "bots/btc"],
+    "state pause": ["state", "pause", "bots/*"],
+    "state flatten": ["state", "flatten", "bots/btc"],
+    "state resume": ["state", "resume", "bots/btc"],
+    "state limit": ["state", "limit", "bots/btc", "usd/day", "100"],
+    "state resolve": ["state", "resolve", "bots/btc", "INTENT", "done"],
 }
 _SPREAD = {"sync", "repair", "locator", *(f"volumes {verb}" for verb in GROUPS["volumes"])}
 
@@ -113,6 +122,9 @@ def test_json_of_every_verb_is_one_document_without_colour(mine, walnuts, kit, h
         mine("locator", "--output", "where.txt")
         if command != "replica create":
             mine(*ANSWERS["replica create"], stdin=kit)
+    if command.startswith("state"):
+        with Vault.open(embedder="none") as vault:
+            names["INTENT"] = vault.reserve("order", state="bots/btc", role="exit").intent.id
     given = [names.get(word, word) for word in ANSWERS[command]]
     run = mine(*given, "--json", stdin=kit)
     assert run.code == 0, run.err
@@ -135,7 +147,8 @@ def test_every_error_of_the_library_has_its_exit_code():
         "VaultClosedError": 5, "StorageError": 7, "DiskFullError": 7, "ReadOnlyError": 7,
         "StoreUnavailableError": 7, "StoreRefusedError": 7, "BlobMissingError": 7,
         "WrongBytesError": 7, "CodingError": 6, "TooFewSliversError": 6,
-        "InconsistentBlobError": 6, "ModelError": 1,
+        "InconsistentBlobError": 6, "ModelError": 1, "StaleStateError": 4, "ActionError": 8,
+        "ActionRefusedError": 8, "VenueRefusedError": 8, "OutcomeUnknownError": 8,
     }  # fmt: skip
     classes = {
         name: kind

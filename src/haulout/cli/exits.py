@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from haulout.errors import (
+    ActionError,
     CodingError,
     ConflictError,
     DamagedError,
@@ -24,6 +25,7 @@ CONFLICT: Final = 4
 UNUSABLE: Final = 5
 DAMAGED: Final = 6
 STORAGE: Final = 7
+REFUSED: Final = 8
 INTERRUPTED: Final = 130
 
 MEANINGS: Final[dict[int, str]] = {
@@ -35,6 +37,7 @@ MEANINGS: Final[dict[int, str]] = {
     UNUSABLE: "there is no vault, one too many, or it is locked or of another version",
     DAMAGED: "bytes are not what was written; the message names the file",
     STORAGE: "the disk refused, or a store lacks something or does not answer",
+    REFUSED: "an agent's action is refused, or nobody knows yet whether it happened",
     INTERRUPTED: "stopped by Ctrl-C",
 }
 
@@ -47,6 +50,7 @@ _CODES: Final[tuple[tuple[type[HauloutError], int], ...]] = (
     (CodingError, DAMAGED),
     (VaultError, UNUSABLE),
     (StorageError, STORAGE),
+    (ActionError, REFUSED),
 )
 
 

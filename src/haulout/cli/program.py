@@ -45,6 +45,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Your agents": {
         "connect": "Give a client the vault: Claude, Cursor, Codex and others.",
         "mcp": "Serve the vault to one app over MCP; a client starts this.",
+        "state": "What agents must not forget: what they began, and what you forbade.",
     },
     "The vault": {
         "init": "Make a vault.",

@@ -23,6 +23,8 @@ risk away: no limit binds it, and in doubt it is sent."""
 Status = Literal[
     "reserved", "accepted", "unknown", "absent", "refused", "dropped", "cancelled", "done"
 ]
+Outcome = Literal["accepted", "unknown", "absent", "refused", "dropped", "cancelled", "done"]
+"""What may become of an intent."""
 
 FINAL: Final = frozenset({"refused", "dropped", "cancelled", "done"})
 UNSETTLED: Final = frozenset({"reserved", "unknown"})

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from haulout.errors import ActionRefusedError, ConflictError, NotFoundError, OperationReusedError
 from haulout.state import book as books
 from haulout.state import limits
@@ -44,7 +46,8 @@ def reserve(book: Book, past: Past, wanted: Intent, now: int) -> tuple[list[Even
         message = f"{wanted.action} is refused: {'; '.join(reasons)}."
         raise ActionRefusedError(message)
     event = Event(Kind.INTENT, now, wanted.epoch, wanted.body())
-    return [event], Reserved(wanted, fresh=True)
+    # As the journal has it: it was prepared a moment before it is written down.
+    return [event], Reserved(msgspec.structs.replace(wanted, at=now), fresh=True)
 
 
 def forbidden(book: Book, wanted: Intent, now: int) -> list[str]:

@@ -23,6 +23,7 @@ from haulout.log.memory import Memory
 from haulout.vault.arguments import Progress
 from haulout.vault.attachments.sources import Source
 from haulout.vault.awaiting import Awaiting
+from haulout.vault.awaitingstates import AwaitingStates
 from haulout.vault.opening import World
 from haulout.vault.replica.note import MOST_BYTES
 from haulout.vault.stores.standing import Wait
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from haulout.vault.stores.storeoptions import StoreOptions
 
 
-class AsyncVault(Awaiting):
+class AsyncVault(Awaiting, AwaitingStates):
     """An open vault, as its owner, for asyncio: the verbs of `Vault`, awaited.
 
     ``async with AsyncVault.open() as vault:`` opens and closes it; ``await AsyncVault.open()``
