@@ -90,8 +90,8 @@ OWNERS = {
     "py_ecc": {"redstuff.certificate"},
     "obstore": {"storage.objectstore"},
     "urllib3": {"storage.walrus"},
-    "starlette": {"server", "testing.walrus"},
-    "uvicorn": {"server", "testing.walrus"},
+    "starlette": {"server", "testing.venue", "testing.walrus"},
+    "uvicorn": {"server", "testing.venue", "testing.walrus"},
     "python_multipart": {"server", "testing.walrus"},
 }
 
