@@ -51,6 +51,7 @@ _MOST_JOBS_A_COMMIT = 256
 _CHECKPOINT_PAGES = 1000
 _VERY_LONG = 8  # times that: 32 MB
 _READS_END_MS = 100
+_MOST_WAITING = 10_000  # jobs that nobody waits for: some 10 MB while a disk hangs
 _LATCHED = "The disk failed while writing"
 _GIVEN_UP = "Its caller did not wait any longer."
 
@@ -74,6 +75,8 @@ class Database:
         create: make the file if it is missing.
         prepare: called with every new connection, to add SQL functions.
         vfs: a SQLite VFS to go through (tests); it implies a single connection.
+        log_pages: how long the write-ahead log becomes before it is moved into the file. The
+            write that follows waits for that, some 10 ms a thousand pages.
 
     Raises:
         VaultLockedError, VaultVersionError, DamagedError, StorageError and its kinds.
@@ -89,6 +92,7 @@ class Database:
         create: bool = False,
         prepare: Callable[[apsw.Connection], None] = lambda _connection: None,
         vfs: str | None = None,
+        log_pages: int = _CHECKPOINT_PAGES,
     ) -> None:
         self.path = path
         self.name = path.name if path else "the memory database"
@@ -97,7 +101,7 @@ class Database:
         self._pool: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._gate = threading.RLock()
         self._failure: str | None = None
-        self._log_pages, self._checkpoint_at = 0, _CHECKPOINT_PAGES
+        self._log_pages, self._checkpoint_at, self._long = 0, log_pages, log_pages
         self._closed = False
         self._door = threading.Lock()  # nothing is queued behind the writer's last job
         self._pid = os.getpid()
@@ -163,9 +167,10 @@ class Database:
 
         Args:
             job: a function of the transaction.
-            patience: seconds to wait; after them a job that was not begun never is, and one that
-                the disk keeps waiting may still be kept.
-            undone: called, on the writer's thread, if the commit fails after the job has run.
+            patience: seconds to wait, from 0; after them a job that was not begun never is, and
+                one that the disk keeps waiting may still be kept.
+            undone: called, on the writer's thread and before any other process may write, if the
+                commit fails after the job has run.
 
         Raises:
             VaultClosedError: closed, latched after a failed write, or used after a fork.
@@ -173,22 +178,32 @@ class Database:
             StoreUnavailableError: the disk did not answer within ``patience``.
             Exception: whatever the job raised.
         """
-        waiting = self.post(job, undone=undone)
-        if not waiting.answered.acquire(timeout=-1 if patience is None else patience):
+        waiting = self._queue(job, undone)
+        if not waiting.answered.acquire(timeout=-1 if patience is None else max(patience, 0)):
             waiting.given_up.append(True)
-            message = f"{self.name} was not written within {patience:g} seconds: the disk hangs."
+            message = (
+                f"{self.name} was not written within {patience:g} seconds: the disk hangs, or"
+                " another process holds it."
+            )
             raise StoreUnavailableError(message, hint="Look at the disk; nothing else is known.")
         value, error = waiting.outcome
         if error is not None:
             raise error
         return value
 
-    def post(self, job: Job, *, undone: Callable[[], None] | None = None) -> _Waiting:
+    def post(self, job: Job, *, undone: Callable[[], None] | None = None) -> None:
         """Queue ``job`` behind what waits, and do not wait for it: a crash may undo it.
 
         Raises:
             VaultClosedError: closed, latched after a failed write, or used after a fork.
+            StoreUnavailableError: 10,000 jobs wait already: the disk hangs, or is too slow.
         """
+        if self._jobs.qsize() >= _MOST_WAITING:
+            message = f"{self.name} has {_MOST_WAITING} writes waiting: the disk hangs."
+            raise StoreUnavailableError(message, hint="Look at the disk.")
+        self._queue(job, undone)
+
+    def _queue(self, job: Job, undone: Callable[[], None] | None) -> _Waiting:
         self._refuse_after_fork()  # first: the door may have been held as the process forked
         waiting = _Waiting(job, threading.Lock(), [None, None], [], undone)
         waiting.answered.acquire()
@@ -240,18 +255,20 @@ class Database:
                         return  # the only job failed and was undone
                     number = self._number() if self._lock else 0
                     self._connection.execute("COMMIT")
+                    if self._lock:
+                        self._lock.acknowledge(number)
                 except BaseException:
+                    # Under the lock: another process could give the same numbers to other rows.
+                    for waiting in batch:
+                        if waiting.undone is not None:
+                            waiting.undone()
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
                     raise
-                if self._lock:
-                    self._lock.acknowledge(number)
         except (apsw.Error, OSError, HauloutError) as error:
             failure = self._failed(error)
             for waiting in batch:
                 waiting.outcome[:] = [None, failure]
-                if waiting.undone is not None:
-                    waiting.undone()
 
     def _run(self, waiting: _Waiting, *, alone: bool) -> None:
         """Run one job; beside others in a savepoint of its own, so that its failure stays its own.
@@ -299,12 +316,12 @@ class Database:
         other closely keep the log from beginning anew; once it is very long, the end of the
         reads begun before is waited for.
         """
-        if self._log_pages < _CHECKPOINT_PAGES:
-            self._checkpoint_at = _CHECKPOINT_PAGES
+        if self._log_pages < self._long:
+            self._checkpoint_at = self._long
         if self._log_pages < self._checkpoint_at or self._failure is not None:
             return
-        self._checkpoint_at = self._log_pages + _CHECKPOINT_PAGES  # a reader may hold the log
-        very_long = self._log_pages > _VERY_LONG * _CHECKPOINT_PAGES
+        self._checkpoint_at = self._log_pages + self._long  # a reader may hold the log
+        very_long = self._log_pages > _VERY_LONG * self._long
         mode = apsw.SQLITE_CHECKPOINT_RESTART if very_long else apsw.SQLITE_CHECKPOINT_PASSIVE
         try:
             with self._gate if self._shared else nullcontext(), self._writing():

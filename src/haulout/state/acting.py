@@ -8,6 +8,7 @@ the process dies        `recover` asks after everything that was reserved
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -76,6 +77,8 @@ class Actor(Resolver):
         self._needs_recovery = needs_recovery
         self.unjournaled: list[Intent] = []
         """Exits that were sent and are not written down yet."""
+        self._told: dict[bytes, Seen] = {}  # what the venue answered to them
+        self._late = threading.Lock()
 
     # ------------------------------------------------------------------ recovery
 
@@ -132,80 +135,135 @@ class Actor(Resolver):
 
     def act_on(self, wanted: Intent) -> Acted:
         """Do what a prepared intent says. Raises as `act`."""
-        if wanted.role == "entry":
-            self._require_recovery()
-        try:
-            self._write_down_late()
-            done = self._done_before(wanted)
-            if done is not None:
-                return Acted(done, repeated=True)
-            reserved = self.state.reserve_intent(wanted)
-        except _NO_MEMORY as error:
-            return self._without_memory(wanted, error)
-        if not reserved.fresh:
-            return self._again(reserved.intent)
-        return self._send(reserved.intent, self._attempts)
-
-    def _done_before(self, wanted: Intent) -> Intent | None:
-        """Settle what is unknown on the same target; the one of them that is wanted now."""
-        pending = self.state.tape.read(
-            lambda book, _past: book.pending_on(wanted.target, wanted.role)
-        )
-        for one in pending:
+        # Held from before it is written down: whoever finds it reserved would look for it at the
+        # venue, where it is not yet, and take it for lost.
+        with self.state.tape.sending.turn(wanted.id):
+            asked: set[bytes] = set()
             try:
-                after = self.resolve(one)
-            except OutcomeUnknownError:
                 if wanted.role == "entry":
-                    raise
-                continue
-            if after.status == "absent":
-                self.state.settle(one, "dropped", why="it never arrived")
-                continue
-            happened = after.status in {"accepted", "done"}
-            if happened and wanted.key in {None, one.key} and self._same(one, wanted):
-                return after
-        return None
+                    self._require_recovery()
+                self._write_down_late()
+                while True:
+                    reserved = self.state.reserve_intent(wanted, asked=asked)
+                    if not reserved.pending:
+                        break
+                    acted = self._look_up(reserved.pending[0], wanted)
+                    if acted is not None:
+                        return acted
+                    asked.add(reserved.pending[0].id)
+            except _NO_MEMORY as error:
+                return self._without_memory(wanted, error)
+            if not reserved.fresh:
+                return self._again(reserved.intent)
+            return self._send(reserved.intent, self._attempts)
+
+    def _look_up(self, one: Intent, wanted: Intent) -> Acted | None:
+        """Settle what is unknown on the same target; what was done, where it is what is wanted."""
+        if self.state.tape.sending.elsewhere(one.id):
+            return None  # `reserve` refuses an entry beside it
+        # A key stands for one decision, and two without a key that say the same for one, too:
+        # whoever got no answer asks again. Those of another key are others' decisions.
+        same = wanted.key == one.key and self._same(one, wanted)
+        try:
+            after = self.resolve(one)
+        except OutcomeUnknownError:
+            if wanted.role == "entry":
+                raise
+            # In doubt an exit is sent, under its first ID: a venue may know it by that.
+            return self._send_again(one) if same and one.says_the_same(wanted) else None
+        if after.status == "absent":
+            if same and one.says_the_same(wanted):
+                return self._resend(after, self._attempts)
+            self.state.settle(one, "dropped", why="it never arrived")
+            return None
+        return Acted(after, repeated=True) if same and _happened(after) else None
 
     def _again(self, intent: Intent) -> Acted:
-        """The key decided this before: it is not sent twice."""
-        if intent.is_unsettled:
-            intent = self.resolve(intent, resend=True)
-        if intent.status == "absent":
-            return self._resend(intent, self._attempts)
+        """The key decided this before: it is not sent twice.
+
+        Raises:
+            VenueRefusedError, ActionRefusedError: the answer was so the first time.
+        """
+        with self.state.tape.sending.turn(intent.id) as ours:
+            if not ours:
+                message = f"Another thread is sending intent {intent.text}."
+                raise OutcomeUnknownError(message, hint="Ask again once it is done.")
+            intent = self.state.intent(intent.id)
+            if intent.is_unsettled:
+                try:
+                    intent = self.resolve(intent, resend=True)
+                except OutcomeUnknownError:
+                    if intent.role == "entry":
+                        raise
+                    return self._send_again(intent)
+            if intent.status == "absent":
+                return self._resend(intent, self._attempts)
+        if intent.status == "refused":
+            raise VenueRefusedError(intent.why or f"{intent.action} was refused.")
+        if intent.status == "dropped":
+            message = f"{intent.action} was not sent under this key: {intent.why or 'dropped'}."
+            raise ActionRefusedError(message, hint="Decide anew, with a new key.")
         return Acted(intent, repeated=True)
 
-    def _send(self, intent: Intent, attempts: int) -> Acted:
+    def _send(self, intent: Intent, attempts: int, *, again: bool = False) -> Acted:
         if not self.state.may_send:
-            self.state.settle(intent, "dropped", why="the lease ran out before it was sent")
+            with suppress(ActionRefusedError):  # whoever holds the lease says what becomes of it
+                self.state.settle(intent, "dropped", why="the lease ran out before it was sent")
             message = f"{intent.action} was not sent: the lease ran out."
             raise ActionRefusedError(message, hint="Take the lease anew, recover, then go on.")
         try:
             seen = self.venue.submit(intent)
         except VenueRefusedError as error:
-            self.state.settle(intent, "refused", why=error.message)
-            raise
+            return self._refused(intent, error, again=again)
         except OutcomeUnknownError as error:
-            with suppress(*_NO_MEMORY):  # it is reserved, which says as little
-                self.state.settle(intent, "unknown", why=error.message)
-            after = self.resolve(intent, resend=True)
-            if after.status == "absent":
-                return self._resend(after, attempts - 1)
-            if after.status == "refused":
-                raise VenueRefusedError(after.why or error.message) from error
-            return Acted(after)
+            return self._unknown(intent, error, attempts)
         try:
             return Acted(self.note(intent, seen), seen)
         except _NO_MEMORY:  # it was done; the journal has it as reserved, and asks again
             return Acted(intent, seen, journaled=False)
 
+    def _refused(self, intent: Intent, error: VenueRefusedError, *, again: bool) -> Acted:
+        """A refusal; of a second sending it may say that the first arrived after all."""
+        try:
+            if again:
+                after = self.resolve(intent)
+                if after.status not in {"absent", "refused"}:
+                    return Acted(after)
+            self.state.settle(intent, "refused", why=error.message)
+        except _NO_MEMORY:
+            raise error from None  # reserved says as little, and is asked after
+        raise error
+
+    def _unknown(self, intent: Intent, error: OutcomeUnknownError, attempts: int) -> Acted:
+        with suppress(*_NO_MEMORY):  # it is reserved, which says as little
+            self.state.settle(intent, "unknown", why=error.message[:1000])
+        try:
+            after = self.resolve(intent, resend=True)
+            if after.status == "absent":
+                return self._resend(after, attempts - 1)
+        except _NO_MEMORY as lost:
+            message = f"{error.message} What became of it cannot be written down ({lost.message})"
+            raise OutcomeUnknownError(message) from lost
+        if after.status == "refused":
+            raise VenueRefusedError(after.why or error.message) from error
+        return Acted(after)
+
     def _resend(self, intent: Intent, attempts: int) -> Acted:
+        """Send what is proven absent, under its ID, unless something forbids it by now."""
         if attempts < 1:
             self.state.settle(intent, "dropped", why="it did not arrive, as often as it was sent")
             message = f"{intent.action} did not reach {self.venue.name}; nothing was done."
             raise ActionRefusedError(message, hint="Decide anew, with a new key.")
+        return self._send_again(intent, attempts)
+
+    def _send_again(self, intent: Intent, attempts: int = 1) -> Acted:
         # Durable before it is sent again: a crash from here on finds it unknown once more.
-        self.state.settle(intent, "unknown", why="sent again")
-        return self._send(intent, attempts)
+        with self.state.tape.sending.turn(intent.id):
+            reasons = self.state.send_again(intent)
+            if reasons:
+                message = f"{intent.action} is not sent again: {'; '.join(reasons)}."
+                raise ActionRefusedError(message)
+            return self._send(intent, attempts, again=True)
 
     # ------------------------------------------------------------------ while memory is down
 
@@ -216,12 +274,44 @@ class Actor(Resolver):
         if not self.state.may_send:
             message = f"{wanted.action} was not sent: the lease ran out."
             raise ActionRefusedError(message)
-        self.unjournaled.append(wanted)
-        seen = self.venue.submit(wanted)
+        before = self._sent_unjournaled(wanted)
+        if before is not None:
+            with suppress(OutcomeUnknownError):  # in doubt it is sent, under its first ID
+                seen = self._look(before)
+                if seen is not None:
+                    self._told[before.id] = seen
+                    return Acted(before, seen, repeated=True, journaled=False)
+            wanted = before
+        else:
+            self.unjournaled.append(wanted)
+        try:
+            seen = self.venue.submit(wanted)
+        except VenueRefusedError:
+            if before is None:
+                self.unjournaled.remove(wanted)
+            raise
+        self._told[wanted.id] = seen
         return Acted(wanted, seen, journaled=False)
 
+    def _sent_unjournaled(self, wanted: Intent) -> Intent | None:
+        for one in self.unjournaled:
+            if one.id == wanted.id or (one.key == wanted.key and one.says_the_same(wanted)):
+                return one
+        return None
+
     def _write_down_late(self) -> None:
-        """Write exits down that were sent while the disk refused; what became of them is asked."""
-        while self.unjournaled:
-            self.state.adopt(self.unjournaled[0], {"status": "unknown", "why": "sent unjournaled"})
-            self.unjournaled.pop(0)
+        """Write exits down that were sent while the disk refused, with what is known of them."""
+        with self._late:
+            while self.unjournaled:
+                one = self.unjournaled[0]
+                self.state.adopt(one, {"status": "unknown", "why": "sent unjournaled"})
+                seen = self._told.pop(one.id, None)
+                if seen is not None:
+                    self.note(one, seen)
+                self.unjournaled.remove(one)
+
+
+def _happened(intent: Intent) -> bool:
+    """Whether it was carried out, also in part."""
+    partly = intent.status == "cancelled" and intent.filled not in {None, "0"}
+    return intent.status in {"accepted", "done"} or partly

@@ -12,15 +12,18 @@ from typing import Any, Final
 
 import msgspec
 
-from haulout.errors import DamagedError
+from haulout.errors import DamagedError, InputError
 from haulout.state import limits
-from haulout.state.events import Event, Kind, amount
+from haulout.state.events import Event, Kind, less, summed
 from haulout.state.intents import NEXT, Intent, grown
 from haulout.state.limits import MINUTE_US, Limit
 
-BOOK_VERSION: Final = 1
+BOOK_VERSION: Final = 2
 _KEPT_MINUTES: Final = limits.LONGEST_S // 60 + 1440
-"""Costs are kept for the longest limit, and a day more."""
+"""Costs are kept for as many minutes as the longest limit has, and a day more. They are counted,
+and not compared with a clock: one that stepped forward and back takes no cost away."""
+HAPPENED: Final = frozenset({"done", "cancelled"})
+"""How an intent ends that the venue took: carried out, in part, or stopped before that."""
 _RECENT: Final = 200
 """Final intents that are kept to be shown; the journal has them all."""
 
@@ -62,6 +65,7 @@ class Book(msgspec.Struct, kw_only=True):
         documents, journals: by name, deleted documents with their version.
         intents: those that are not final; recent: the newest final ones, oldest first.
         held: costs that stay held, by intent; spent: costs and charges by unit and minute.
+        closed: intents that were closed before their own end was known: they hold nothing.
         limits: set by the agent; owner_limits: by the owner, who is right.
         halted: ``""``, ``pause`` or ``flatten``; halted_at, halted_why: since when, and why.
         lease: the newest.
@@ -78,6 +82,7 @@ class Book(msgspec.Struct, kw_only=True):
     recent: list[Intent] = []
     held: dict[bytes, dict[str, str]] = {}
     spent: dict[str, dict[int, str]] = {}
+    closed: list[bytes] = []
     limits: dict[str, Limit] = {}
     owner_limits: dict[str, Limit | None] = {}
     halted: str = ""
@@ -94,16 +99,16 @@ class Book(msgspec.Struct, kw_only=True):
     def intent(self, intent_id: bytes) -> Intent | None:
         """An intent that is not final, or one of the newest final ones."""
         known = self.intents.get(intent_id)
-        return known or next((one for one in self.recent if one.id == intent_id), None)
+        return known or next((one for one in reversed(self.recent) if one.id == intent_id), None)
 
     def in_force(self) -> list[Limit]:
         """The limits that hold, by name: the owner's before the agent's."""
         found: dict[str, Limit | None] = {**self.limits, **self.owner_limits}
         return [found[name] for name in sorted(found) if found[name] is not None]  # pyright: ignore[reportReturnType] no None is left
 
-    def used(self, one: Limit, at: int) -> Decimal:
-        """How much of a limit is used at a moment (microseconds)."""
-        pending = {key: intent.cost for key, intent in self.intents.items()}
+    def used(self, one: Limit, at: int, *, but: bytes = b"") -> Decimal:
+        """How much of a limit is used at a moment (microseconds), not counting one intent."""
+        pending = [intent.cost for intent in self.intents.values() if intent.id != but]
         return limits.used(one, at, pending, self.held, self.spent)
 
     def pending_on(self, target: str, role: str) -> list[Intent]:
@@ -157,12 +162,12 @@ def _ordered(costs: Mapping[str, str]) -> dict[str, str]:
 def settled(intent: Intent, body: Mapping[str, Any]) -> Intent:
     """An intent after a settle event.
 
-    What a final one spent is what the event says; otherwise its cost where it was done, and
-    nothing where it was not.
+    What a final one spent is what the event says; otherwise its cost where it was done, also in
+    part, and nothing where it was not.
     """
     status = body["status"]
     filled = grown(intent.filled, body.get("filled"))
-    if status == "done":
+    if status == "done" or (status == "cancelled" and filled not in {None, "0"}):
         spent = _ordered({**intent.cost, **body.get("spent", {})})
     else:
         spent = _ordered(body.get("spent", {}))
@@ -202,7 +207,10 @@ def _snapshot(book: Book, number: int, event: Event) -> None:
 def _limits(book: Book, _number: int, event: Event) -> None:
     by_owner = event.body["by"] == "owner"
     for name, most in event.body["limits"].items():
-        found = None if most is None else limits.limit(name, most)
+        try:
+            found = None if most is None else limits.limit(name, most)
+        except InputError as error:
+            raise DamagedError(error.message) from error
         if by_owner:
             book.owner_limits[name] = found
         elif found is None:
@@ -231,6 +239,11 @@ def _tag(book: Book, _number: int, event: Event) -> None:
 
 def _intent(book: Book, _number: int, event: Event) -> None:
     body = event.body
+    if body["id"] in book.intents:
+        message = f"Intent {body['id'].hex()} was written down twice."
+        raise DamagedError(message)
+    if "adopted" in body:  # where it was given up for lost, it is open again
+        book.recent = [one for one in book.recent if one.id != body["id"]]
     book.intents[body["id"]] = Intent(
         id=body["id"], key=body.get("key"), action=body["action"], role=body["role"],
         target=body.get("target", ""), payload=body["payload"],
@@ -247,7 +260,8 @@ def _settle(book: Book, _number: int, event: Event) -> None:
         return
     before = book.intents.get(body["id"])
     if before is None:
-        return  # final before: a report that came twice
+        _settle_late(book, body)
+        return
     if body["status"] not in NEXT[before.status]:
         message = f"Intent {before.text} was {before.status} and cannot be {body['status']}."
         raise DamagedError(message)
@@ -259,21 +273,64 @@ def _settle(book: Book, _number: int, event: Event) -> None:
     book.recent.append(after)
     del book.recent[:-_RECENT]
     _spend(book, before.at, after.spent)
+    _hold(book, after)
+    if after.id in book.closed:
+        book.closed.remove(after.id)
     if after.status == "done":
-        holds = {unit: after.spent[unit] for unit in after.holds if unit in after.spent}
-        if holds:
-            book.held[after.id] = holds
         for closed in after.closes:
+            if closed in book.intents:
+                book.closed.append(closed)
             book.held.pop(closed, None)
+
+
+def _settle_late(book: Book, body: Mapping[str, Any]) -> None:
+    """Take in what was filled and spent of an intent that has ended: fills come late, too."""
+    place = next((at for at, one in enumerate(book.recent) if one.id == body["id"]), None)
+    if place is None:
+        return
+    before = book.recent[place]
+    after = grown_late(before, body)
+    if after is None:
+        return
+    book.recent[place] = after
+    more = {unit: less(most, before.spent.get(unit, "0")) for unit, most in after.spent.items()}
+    _spend(book, before.at, {unit: one for unit, one in more.items() if one != "0"})
+    if after.id in book.held or not any(unit in before.spent for unit in before.holds):
+        _hold(book, after)  # what an exit has closed meanwhile is not held again
+
+
+def grown_late(intent: Intent, body: Mapping[str, Any]) -> Intent | None:
+    """An intent that ended, with more filled or spent than was known; None where it is no more."""
+    if body["status"] != intent.status or intent.status not in HAPPENED:
+        return None
+    filled = grown(intent.filled, body.get("filled"))
+    first = intent.filled in {None, "0"} and filled not in {None, "0"}
+    given = {
+        **(intent.cost if first and intent.status == "cancelled" else {}),
+        **body.get("spent", {}),
+    }
+    spent = {
+        unit: grown(intent.spent.get(unit), given.get(unit)) or "0"
+        for unit in sorted({*intent.spent, *given})
+    }
+    if (filled, spent) == (intent.filled, intent.spent):
+        return None
+    return msgspec.structs.replace(intent, filled=filled, spent=spent)
+
+
+def _hold(book: Book, intent: Intent) -> None:
+    holds = {unit: intent.spent[unit] for unit in intent.holds if unit in intent.spent}
+    if holds and intent.status in HAPPENED and intent.id not in book.closed:
+        book.held[intent.id] = holds
 
 
 def _spend(book: Book, at: int, costs: Mapping[str, str]) -> None:
     minute = at // MINUTE_US
     for unit, cost in costs.items():
         minutes = book.spent.setdefault(unit, {})
-        minutes[minute] = amount(Decimal(minutes.get(minute, "0")) + Decimal(cost))
-        for old in [when for when in minutes if when < minute - _KEPT_MINUTES]:
-            del minutes[old]
+        minutes[minute] = summed(minutes.get(minute, "0"), cost)
+        if len(minutes) > _KEPT_MINUTES:
+            del minutes[min(minutes)]
 
 
 _FOLDS: Final[Mapping[int, Callable[[Book, int, Event], None]]] = {

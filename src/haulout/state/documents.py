@@ -74,8 +74,7 @@ class Document(Generic[Value]):
             StaleStateError: it is older than ``max_age``; VaultVersionError: a later schema wrote
             it; DamagedError: it does not have the type's form.
         """
-        kept = self._state.tape.read(lambda book, _past: book.documents.get(self.name))
-        return self._versioned(kept, max_age)
+        return self._versioned(self._kept(), max_age)
 
     def get(self, default: Any = None, *, max_age: timedelta | None = None) -> Any:
         """What it says, or ``default`` where there is none. Raises as `read`."""
@@ -85,7 +84,7 @@ class Document(Generic[Value]):
     def history(self) -> list[Versioned[Value | None]]:
         """Every version, oldest first; a value of None was deleted."""
 
-        def look(_book: Book, past: Past) -> list[Kept]:
+        def look(past: Past) -> list[Kept]:
             return [
                 Kept(event.body["version"], event.body["schema"], event.at, event.body.get("value"))
                 for _, event in past.of(named(Kind.DOCUMENT, self.name))
@@ -96,7 +95,7 @@ class Document(Generic[Value]):
                 value=None if kept.value is None else self._opened(kept),
                 version=kept.version, at=kept.at, age=self._age(kept),
             )
-            for kept in self._state.tape.read(look)
+            for kept in self._state.tape.look_back(look)
         ]  # fmt: skip
 
     def _age(self, kept: Kept) -> timedelta:
@@ -153,7 +152,7 @@ class Document(Generic[Value]):
         """
         try:
             given = msgspec.to_builtins(value)
-        except TypeError as error:
+        except (TypeError, ValueError, RecursionError) as error:
             message = f"{self.name} cannot hold {value!r:.60} ({error})."
             raise InputError(message) from error
         refuse_secrets(given, self.name)
@@ -166,10 +165,12 @@ class Document(Generic[Value]):
             ConflictError: another was faster every time; otherwise as `set`.
         """
         for attempt in range(attempts):
-            found = self.read()
-            version = self._version()
+            kept = self._kept()  # value and version of one moment
+            found = self._versioned(kept, None)
             try:
-                return self.set(how(found.value if found else None), expected=version)
+                return self.set(
+                    how(found.value if found else None), expected=kept.version if kept else 0
+                )
             except ConflictError:
                 if attempt == attempts - 1:
                     raise
@@ -180,12 +181,8 @@ class Document(Generic[Value]):
         """Take the document away; its history stays. Raises as `set`."""
         return self._put(None, expected)
 
-    def _version(self) -> int:
-        def look(book: Book, _past: Past) -> int:
-            kept = book.documents.get(self.name)
-            return kept.version if kept else 0
-
-        return self._state.tape.read(look)
+    def _kept(self) -> Kept | None:
+        return self._state.tape.read(lambda book, _past: book.documents.get(self.name))
 
     def _put(self, text: str | None, expected: int | None) -> int:
         now, epoch = self._state.now(), self._state.epoch

@@ -7,6 +7,7 @@ memory is worth, in our source's own measurement).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -48,6 +49,7 @@ class Journal(Generic[Sum]):
         self._state, self.name = state, name_text(name, "A journal's name")
         self._reducer, self._initial = reducer, json_text(initial, "A journal's initial sum")
         self._schema, self._every = schema, every
+        self._turn = threading.Lock()  # around the sum
         self._number, self._notes = 0, 0
         self._sum: Sum = self._first()
 
@@ -69,58 +71,76 @@ class Journal(Generic[Sum]):
         text = json_text(value, f"A note of {self.name}")
         now, epoch = self._state.now(), self._state.epoch
 
-        def decide(book: Book, _past: Past) -> tuple[list[Event], None]:
+        def decide(book: Book, _past: Past) -> tuple[list[Event], bool]:
             self._state.require_lease(book, now)
-            return [Event(Kind.NOTE, now, epoch, {"journal": self.name, "value": text})], None
+            kept = book.journals.get(self.name, Kept())
+            event = Event(Kind.NOTE, now, epoch, {"journal": self.name, "value": text})
+            return [event], kept.notes + 1 >= kept.through + self._every
 
         if not wait:
-            self._state.tape.post(decide)
-            return
-        self._state.append(decide)
-        kept = self._state.tape.read(lambda book, _past: book.journals.get(self.name, Kept()))
-        if kept.notes >= kept.through + self._every:
+            self._state.tape.post(lambda book, past: (decide(book, past)[0], None))
+        elif self._state.append(decide):
             self._snapshot()
 
     @property
     def value(self) -> Sum:
         """What the notes add up to."""
-        return self._state.tape.read(self._folded)
+        with self._turn:
+            self._fold()
+            # A copy: whoever changes what they were given does not change the next sum.
+            return msgspec.json.decode(self._text())
 
     def notes(self) -> list[Any]:
         """Every note, oldest first."""
 
-        def look(_book: Book, past: Past) -> list[Any]:
+        def look(past: Past) -> list[Any]:
             return [
                 msgspec.json.decode(event.body["value"])
                 for _, event in past.of(named(Kind.NOTE, self.name))
                 if event.kind == Kind.NOTE
             ]
 
-        return self._state.tape.read(look)
+        return self._state.tape.look_back(look)
 
-    def _folded(self, book: Book, past: Past) -> Sum:
-        kept = book.journals.get(self.name, Kept())
-        usable = kept.value is not None and kept.schema == self._schema
-        if usable and kept.number > self._number:
-            self._sum, self._notes = msgspec.json.decode(kept.value or ""), kept.through
+    def _text(self) -> str:
+        return json_text(self._sum, f"The sum of {self.name}")
+
+    def _kept(self) -> Kept:
+        return self._state.tape.read(lambda book, _past: book.journals.get(self.name, Kept()))
+
+    def _fold(self) -> None:
+        """Take in what was noted since, from the newest snapshot on. Only what is durable."""
+        kept = self._kept()
+        if kept.value is not None and kept.schema == self._schema and kept.number > self._number:
+            self._sum, self._notes = msgspec.json.decode(kept.value), kept.through
             self._number = kept.number
+        try:
+            self._state.tape.look_back(self._take)
+        except BaseException:  # the reducer's: a sum may have half of a note
+            self._sum, self._number, self._notes = self._first(), 0, 0
+            raise
+
+    def _take(self, past: Past) -> None:
         for number, event in past.of(named(Kind.NOTE, self.name), self._number):
             if event.kind == Kind.NOTE:
                 self._sum = self._reducer(self._sum, msgspec.json.decode(event.body["value"]))
                 self._notes += 1
             self._number = number
-        # A copy: whoever changes what they were given does not change the next sum.
-        return msgspec.json.decode(json_text(self._sum, f"The sum of {self.name}"))
 
     def _snapshot(self) -> None:
         now, epoch = self._state.now(), self._state.epoch
-
-        def decide(book: Book, past: Past) -> tuple[list[Event], None]:
-            self._folded(book, past)
+        with self._turn:
+            self._fold()
+            notes = self._notes
             body = {
-                "journal": self.name, "schema": self._schema, "through": self._notes,
-                "value": json_text(self._sum, f"The sum of {self.name}"),
+                "journal": self.name, "schema": self._schema, "through": notes,
+                "value": self._text(),
             }  # fmt: skip
+
+        def decide(book: Book, _past: Past) -> tuple[list[Event], None]:
+            if book.journals.get(self.name, Kept()).notes != notes:
+                return [], None  # another was noted meanwhile: a later note tries again
+            self._state.require_lease(book, now)
             return [Event(Kind.SNAPSHOT, now, epoch, body)], None
 
         self._state.append(decide)

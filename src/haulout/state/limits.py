@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from haulout.errors import InputError
-from haulout.state.events import amount, name_text
+from haulout.state.events import amount, name_text, total
 
 MINUTE_US: Final = 60_000_000
 DAY_US: Final = 86_400_000_000
@@ -58,7 +58,7 @@ def limit(name: str, most: object) -> Limit:
 def used(
     one: Limit,
     at: int,
-    pending: Mapping[bytes, Mapping[str, str]],
+    pending: Iterable[Mapping[str, str]],
     held: Mapping[bytes, Mapping[str, str]],
     spent: Mapping[str, Mapping[int, str]],
 ) -> Decimal:
@@ -69,18 +69,17 @@ def used(
         pending: costs of intents that are not final: they count whole, whenever they began.
         held: costs that stay held; spent: costs and charges, by unit and minute.
     """
-    total = sum((Decimal(cost.get(one.unit, "0")) for cost in pending.values()), Decimal())
+    unit = one.unit
+    found = [cost[unit] for cost in pending if unit in cost]
     if one.per == "held":
-        return total + sum((Decimal(cost.get(one.unit, "0")) for cost in held.values()), Decimal())
+        return total(*found, *(cost[unit] for cost in held.values() if unit in cost))
     first = one.since(at) // MINUTE_US
-    minutes = spent.get(one.unit, {})
-    return total + sum(
-        (Decimal(found) for when, found in minutes.items() if when >= first), Decimal()
-    )
+    minutes = spent.get(unit, {})
+    return total(*found, *(cost for when, cost in minutes.items() if when >= first))
 
 
-def forbids(one: Limit, cost: Mapping[str, str], total: Decimal) -> bool:
+def forbids(one: Limit, cost: Mapping[str, str], used_up: Decimal) -> bool:
     """Whether a limit forbids an entry: it would pass it, or it is used up and not named."""
     if one.unit in cost:
-        return total + Decimal(cost[one.unit]) > Decimal(one.most)
-    return total >= Decimal(one.most)
+        return total(used_up, cost[one.unit]) > Decimal(one.most)
+    return used_up >= Decimal(one.most)

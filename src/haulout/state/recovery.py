@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from haulout.errors import OutcomeUnknownError
+from haulout.errors import NotFoundError, OutcomeUnknownError
 from haulout.state.book import Book
-from haulout.state.events import json_text
 from haulout.state.intents import Intent, epoch_of, tag_of
 from haulout.state.tape import Past
 
@@ -73,6 +72,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         epochs: under how many leases what the venue shows was sent, where it is more than one.
         older_than_venue: whether the venue knows more of this state than its journal.
         failures: what could not be asked; stale: documents that are too old.
+        returned: intents that were given up for lost, and that the venue has after all.
         reasons: why entries are not allowed yet.
     """
 
@@ -91,6 +91,7 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     older_than_venue: bool = False
     failures: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
     @property
@@ -113,6 +114,10 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         lines += [
             f"  adopted   {tail(one)}: the venue has it, the journal had not"
             for one in self.adopted
+        ]
+        lines += [
+            f"  returned  {tail(one)}: it was given up for lost, and the venue has it"
+            for one in self.returned
         ]
         lines += [f"  UNKNOWN   {tail(one)}: look at the account" for one in self.unknown]
         lines += [f"  LOST EXIT {tail(one)}: it never arrived" for one in self.lost_exits]
@@ -152,13 +157,15 @@ def recover(
     failures: list[str] = []
     listed = _listed(resolver, since, failures)
     resolved, unknown, lost = _resolve(resolver, open_ones, failures)
-    adopted, foreign, epochs = _adopt(resolver, listed)
+    found = _adopt(resolver, listed)
     differs = _differences(resolver, believed, failures)
     documents = _documents(state.tape.read(_book_of), now)
     stale = [one.name for one in documents if max_age and one.age_s > max_age.total_seconds()]
     reasons = [f"nobody knows what became of {tail(one)}" for one in unknown]
     reasons += [f"the venue could not be asked ({one})" for one in failures]
-    if adopted and not confirmed:
+    if found.returned and not confirmed:
+        reasons.append("the venue has what was given up for lost; confirm once looked at")
+    if found.adopted and not confirmed:
         reasons.append(
             "the journal is older than what the venue knows of it; confirm once looked at"
         )
@@ -169,9 +176,10 @@ def recover(
         reasons.append(f"the owner said {halted}")
     return Recovery(
         state=state.name, at=now, events=state.tape.read(lambda book, _past: book.events),
-        documents=tuple(documents), resolved=tuple(resolved), adopted=tuple(adopted),
-        unknown=tuple(unknown), lost_exits=tuple(lost), foreign=foreign, differs=tuple(differs),
-        halted=halted, epochs=tuple(sorted(epochs)), older_than_venue=bool(adopted),
+        documents=tuple(documents), resolved=tuple(resolved), adopted=tuple(found.adopted),
+        unknown=tuple(unknown), lost_exits=tuple(lost), foreign=found.foreign,
+        differs=tuple(differs), halted=halted, epochs=tuple(sorted(found.epochs)),
+        older_than_venue=bool(found.adopted), returned=tuple(found.returned),
         failures=tuple(failures), stale=tuple(stale), reasons=tuple(reasons),
     )  # fmt: skip
 
@@ -209,9 +217,8 @@ def _resolve(
         try:
             after = one if one.status == "absent" else resolver.resolve(one)
         except OutcomeUnknownError as error:
-            if one.is_unsettled:
-                unknown.append(one.text)
-            else:
+            unknown.append(one.text)
+            if error.message not in failures and not one.is_unsettled:
                 failures.append(error.message)
             found.append(_resolved(one, one))
             continue
@@ -230,31 +237,35 @@ def _resolved(before: Intent, after: Intent) -> Resolved:
     )
 
 
-def _adopt(resolver: Resolver, listed: list[Seen]) -> tuple[list[str], int, set[int]]:
-    """Write down what the venue has of this state and the journal lacks."""
+def _adopt(resolver: Resolver, listed: list[Seen]) -> _Found:
+    """Write down what the venue has of this state and the journal lacks, or gave up for lost."""
     state = resolver.state
     tag = state.tag()
-    adopted: list[str] = []
-    epochs: set[int] = set()
-    foreign = 0
+    found = _Found([], [], 0, set())
     for seen in listed:
         if seen.intent is None or tag_of(seen.intent) != tag:
-            foreign += 1
+            found = found._replace(foreign=found.foreign + 1)
             continue
-        epochs.add(epoch_of(seen.intent))
-        if state.tape.read(lambda _book, past, one=seen.intent: next(past.of(one), None)):
+        found.epochs.add(epoch_of(seen.intent))
+        try:
+            known = state.intent(seen.intent)
+        except NotFoundError:
+            found.adopted.append(resolver.adopt(seen).text)
             continue
-        intent = Intent(
-            id=seen.intent, action="order", role="entry" if seen.entry else "exit",
-            target=seen.target, payload=json_text(seen.answer, "The venue's answer"),
-            at=state.now() if seen.at is None else seen.at, cost=dict(seen.spent), adopted=True,
-        )  # fmt: skip
-        body = {"status": seen.status, "ref": seen.ref}
-        if seen.filled is not None:
-            body["filled"] = seen.filled
-        state.adopt(intent, body)
-        adopted.append(intent.text)
-    return adopted, foreign, epochs
+        if known.status in {"dropped", "refused"} and seen.status != "refused":
+            found.returned.append(resolver.note(known, seen).text)
+        elif known.is_final:
+            resolver.note(known, seen)  # more may have been filled than was known
+    return found
+
+
+class _Found(NamedTuple):
+    """What of this state a venue shows."""
+
+    adopted: list[str]
+    returned: list[str]
+    foreign: int
+    epochs: set[int]
 
 
 def _differences(

@@ -6,12 +6,12 @@ journal's name; ``state_book.book`` is a snapshot of the fold, from which the ne
 
 STATE_TABLES = """
 CREATE TABLE state_event (
-    num INTEGER PRIMARY KEY,           -- record.num
+    num INTEGER NOT NULL,              -- record.num
     vault INTEGER NOT NULL,
     namespace INTEGER NOT NULL,
-    subject BLOB
-);
-CREATE INDEX state_event_of ON state_event (vault, namespace, num);
+    subject BLOB,
+    PRIMARY KEY (vault, namespace, num)
+) WITHOUT ROWID;
 CREATE INDEX state_event_about ON state_event (vault, namespace, subject, num)
     WHERE subject IS NOT NULL;
 CREATE TABLE state_book (

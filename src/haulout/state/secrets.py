@@ -8,6 +8,7 @@ form is not seen.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from haulout.errors import InputError
@@ -19,6 +20,7 @@ _NAMES: Final = re.compile(
 )
 _HARMLESS: Final = frozenset({"key", "token", "seed"})
 """Alone they name keys of a map and coins as often as secrets."""
+_LEFT_OUT: Final = "[left out: a secret]"
 _FORMS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b"
     r"|\b(sk|pk|rk)[-_](live|test|proj|ant)[-_][\w-]{16,}|\bsk-[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bxox[abprs]-[\w-]{10,}"
@@ -42,6 +44,31 @@ def refuse_secrets(value: Any, what: str) -> None:
         raise InputError(message, hint=hint)
 
 
+def redacted(value: Any) -> Any:
+    """A value with its secrets left out: an answer that came is kept, and not refused.
+
+    Args:
+        value: JSON's kinds of values; what else it holds stays as it is.
+    """
+    if isinstance(value, str):
+        return _LEFT_OUT if _FORMS.search(value) else value
+    if isinstance(value, dict):
+        return {
+            key: _LEFT_OUT
+            if _is_named(str(key)) and isinstance(one, str) and one
+            else redacted(one)
+            for key, one in cast("dict[Any, Any]", value).items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted(one) for one in cast("list[Any]", value)]
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _is_named(name: str) -> bool:
+    return bool(_NAMES.match(name)) and name.lower() not in _HARMLESS
+
+
 def _secret_in(value: Any, path: str) -> str | None:
     if isinstance(value, str):
         return (f" at {path}" if path else "") if _FORMS.search(value) else None
@@ -49,8 +76,7 @@ def _secret_in(value: Any, path: str) -> str | None:
         for key, one in cast("dict[Any, Any]", value).items():
             name = str(key)
             under = f"{path}.{name}" if path else name
-            named = _NAMES.match(name) and name.lower() not in _HARMLESS
-            if named and isinstance(one, str) and one:
+            if isinstance(one, str) and one and _is_named(name):
                 return f" at {under}"
             if (found := _secret_in(one, under)) is not None:
                 return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from haulout.errors import HauloutError, InputError, StorageError
 from haulout.state import reserving
 from haulout.state.book import Book, settled
 from haulout.state.documents import Document, Migrate
-from haulout.state.events import Event, Kind, amount, json_text, name_text
+from haulout.state.events import Event, Kind, amount, json_text, name_text, require_form
 from haulout.state.intents import Entropy, Intent, Role, Status, mint
 from haulout.state.journals import Journal
 from haulout.state.leases import HeldLease
@@ -173,11 +173,17 @@ class State(Writing):
             by=self.by,
         )
 
-    def reserve_intent(self, wanted: Intent) -> Reserved:
-        """Write a prepared intent down. Raises as `reserve`."""
+    def reserve_intent(self, wanted: Intent, *, asked: Container[bytes] | None = None) -> Reserved:
+        """Write a prepared intent down; once, however often it is asked for. Raises as `reserve`.
+
+        Args:
+            wanted: as `intended` made it.
+            asked: where given, intents on the same target whose outcome is unknown, but these,
+                are answered with (`Reserved.pending`), and nothing is written.
+        """
         now = self.now()
         try:
-            return self.append(lambda book, past: reserving.reserve(book, past, wanted, now))
+            return self.append(lambda book, past: reserving.reserve(book, past, wanted, now, asked))
         except StorageError:
             if wanted.role == "entry":
                 self._drop_later(wanted)
@@ -212,6 +218,8 @@ class State(Writing):
     ) -> Intent:
         """Say what became of an intent. Saying the same twice changes nothing.
 
+        One that ended still takes in that more was filled or spent than was known.
+
         Args:
             intent: it, or its ID; status: what became of it.
             ref: the venue's own ID; filled: how much of it is done; spent: what it cost.
@@ -220,6 +228,7 @@ class State(Writing):
 
         Raises:
             NotFoundError: there is no such intent; ConflictError: it ended otherwise;
+            ActionRefusedError: nothing happened, says who has lost the lease;
             StorageError: it is not kept.
         """
         found = intent.id if isinstance(intent, Intent) else intent_id(intent)
@@ -250,6 +259,7 @@ class State(Writing):
         if wait:
             return self.append(decide)
         before = self.intent(found)  # what was posted before this may not be in it yet
+        require_form(Event(Kind.SETTLE, now, epoch, body))  # nobody hears of it later
         self.tape.post(lambda book, past: (decide(book, past)[0], None))
         return before if before.is_final else settled(before, body)
 
@@ -265,13 +275,31 @@ class State(Writing):
 
         self.append(decide)
 
+    def send_again(self, intent: Intent) -> list[str]:
+        """Write down, before it is sent once more, that an intent is unknown again.
+
+        Returns:
+            Why it may not be sent any more, such as an owner's halt since; it was dropped then.
+        """
+        now, epoch = self.now(), self.epoch
+        return self.append(
+            lambda book, past: reserving.send_again(book, past, intent.id, now, epoch)
+        )
+
     def adopt(self, intent: Intent, body: Mapping[str, Any]) -> Intent:
-        """Write an action down that a venue has and the journal lacks, with what became of it."""
+        """Write an action down that a venue has and the journal lacks, with what became of it.
+
+        One that the journal gave up for lost (dropped, refused) is open again. Any other that it
+        has is answered with, and not changed.
+        """
         now = self.now()
 
         def decide(book: Book, past: Past) -> tuple[list[Event], Intent]:
             for _ in past.of(intent.id):
-                return [], reserving.folded(book, past, intent.id)
+                known = reserving.folded(book, past, intent.id)
+                if known.status not in {"dropped", "refused"}:
+                    return [], known
+                break
             written = Event(Kind.INTENT, intent.at, self.epoch, intent.body())
             settled = Event(Kind.SETTLE, now, self.epoch, {"id": intent.id, **body})
             return [written, settled], intent

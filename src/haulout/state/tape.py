@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol, TypeVar
 
+from haulout.errors import HauloutError
 from haulout.state import book as books
 from haulout.state.book import Book
-from haulout.state.events import Event, Kind
+from haulout.state.events import Event, Kind, require_form
 
 Answer = TypeVar("Answer")
 
@@ -41,10 +43,45 @@ Decide = Callable[[Book, Past], tuple[Sequence[Event], Answer]]
 """Looks at the book and says which events follow, and what to answer."""
 
 
+class Sending:
+    """Which intents a thread of this process is sending just now.
+
+    While one is under way a venue may not show it yet, and whoever looked would take it for lost.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._threads: dict[bytes, tuple[int, int]] = {}  # by intent: whose, how often entered
+
+    @contextmanager
+    def turn(self, intent: bytes) -> Generator[bool]:
+        """Hold an intent for the block, again and again in one thread; False where another does."""
+        own = threading.get_ident()
+        with self._turn:
+            thread, depth = self._threads.get(intent, (own, 0))
+            if thread == own:
+                self._threads[intent] = own, depth + 1
+        try:
+            yield thread == own
+        finally:
+            if thread == own:
+                with self._turn:
+                    if depth:
+                        self._threads[intent] = own, depth
+                    else:
+                        del self._threads[intent]
+
+    def elsewhere(self, intent: bytes) -> bool:
+        """Whether another thread is sending it."""
+        thread, _ = self._threads.get(intent, (0, 0))
+        return thread not in {0, threading.get_ident()}
+
+
 class Tape(Protocol):
     """Events in order, durable before they are acknowledged."""
 
     name: str
+    sending: Sending
 
     def transact(self, decide: Decide[Answer], *, patience: float | None = None) -> Answer:
         """Decide on the newest book and append what follows, in one transaction.
@@ -60,11 +97,20 @@ class Tape(Protocol):
         ...
 
     def post(self, decide: Decide[None]) -> None:
-        """The same, in order, without waiting for it."""
+        """The same, in order, without waiting for it. What ``decide`` raises is not heard of.
+
+        Raises:
+            VaultClosedError: the tape takes nothing more.
+            StoreUnavailableError: too many wait already.
+        """
         ...
 
     def read(self, look: Callable[[Book, Past], Answer]) -> Answer:
         """Look at the newest book; nothing is appended."""
+        ...
+
+    def look_back(self, look: Callable[[Past], Answer]) -> Answer:
+        """Look at what happened, however long it takes: no writer waits meanwhile."""
         ...
 
     def history(self, after: int = 0) -> Iterator[Numbered]:
@@ -98,7 +144,7 @@ class MemoryTape:
     """
 
     def __init__(self, name: str, events: Sequence[Event] = ()) -> None:
-        self.name = name
+        self.name, self.sending = name, Sending()
         self.events: list[Event] = []
         self._book = Book()
         self._keys: dict[str, int] = {}
@@ -115,7 +161,7 @@ class MemoryTape:
         if subject is not None:
             self._subjects.setdefault(subject, []).append(number)
         if event.kind == Kind.INTENT and "key" in event.body:
-            self._keys[event.body["key"]] = number
+            self._keys.setdefault(event.body["key"], number)
 
     def of(self, subject: bytes, after: int = 0) -> Iterator[Numbered]:
         """The events about a subject, after a number."""
@@ -134,17 +180,24 @@ class MemoryTape:
         with self._turn:
             events, answer = decide(self._book, self)
             for event in events:
+                require_form(event)
+            for event in events:
                 self._append(event)
             return answer
 
     def post(self, decide: Decide[None]) -> None:
-        """The same; it is done when this returns."""
-        self.transact(decide)
+        """The same; it is done when this returns. What ``decide`` raises is not heard of either."""
+        with suppress(HauloutError):
+            self.transact(decide)
 
     def read(self, look: Callable[[Book, Past], Answer]) -> Answer:
         """Look at the newest book."""
         with self._turn:
             return look(self._book, self)
+
+    def look_back(self, look: Callable[[Past], Answer]) -> Answer:
+        """Look at what happened."""
+        return look(self)
 
     def history(self, after: int = 0) -> Iterator[Numbered]:
         """Every event after a number."""

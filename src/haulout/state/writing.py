@@ -13,7 +13,7 @@ from haulout.state.events import TAG_BYTES, Event, Kind
 
 if TYPE_CHECKING:
     from haulout.state.book import Book
-    from haulout.state.intents import Entropy
+    from haulout.state.intents import Entropy, Intent
     from haulout.state.tape import Answer, Decide, Past, Tape
 
 
@@ -78,6 +78,13 @@ class Writing:
         if reasons and self._epoch:
             message = f"Nothing is written to {self.name}: {reasons[0]}."
             raise ActionRefusedError(message, hint="Take the lease anew, recover, then go on.")
+
+    def forbidden(self, intent: Intent) -> list[str]:
+        """Why an intent may not be sent, or sent again, as things stand; none where it may."""
+        now = self.now()
+        return self.tape.read(
+            lambda book, _past: reserving.forbidden(book, intent, now, self._epoch)
+        )
 
     # ------------------------------------------------------------------ the tape
 
