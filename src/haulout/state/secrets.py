@@ -54,9 +54,7 @@ def redacted(value: Any) -> Any:
         return _LEFT_OUT if _FORMS.search(value) else value
     if isinstance(value, dict):
         return {
-            key: _LEFT_OUT
-            if _is_named(str(key)) and isinstance(one, str) and one
-            else redacted(one)
+            key: None if isinstance(one, str) and _is_named(str(key)) else redacted(one)
             for key, one in cast("dict[Any, Any]", value).items()
         }
     if isinstance(value, list | tuple):
