@@ -40,7 +40,8 @@ def inspector(machine) -> Inspector:
 def test_it_lists_every_tool_with_its_annotations(inspector) -> None:
     tools = {one["name"]: one for one in inspector.ask("tools/list")["tools"]}
     assert sorted(tools) == [
-        "context", "forget", "get", "history", "list", "recall", "remember", "update",
+        "context", "forget", "get", "history", "list", "recall", "recover", "remember", "reserve",
+        "settle", "update",
     ]  # fmt: skip
     assert tools["recall"]["annotations"]["readOnlyHint"]
     assert tools["forget"]["annotations"]["destructiveHint"]
@@ -57,3 +58,11 @@ def test_it_calls_every_tool(inspector) -> None:
     assert "Porto" in inspector.call("context", query="Ana")["text"]
     assert inspector.call("forget", target=[memory])["memories"] == [memory]
     assert inspector.call("list")["memories"] == []
+    begun = inspector.call("reserve", action="book table", key="dinner luigi", cost={"eur": 80})
+    assert begun["fresh"]
+    intent = begun["intent"]["id"]
+    assert not inspector.call("reserve", action="book table", key="dinner luigi", cost={"eur": 80})[
+        "fresh"
+    ]
+    assert [one["id"] for one in inspector.call("recover")["open"]] == [intent]
+    assert inspector.call("settle", intent=intent, status="done", ref="T-1")["status"] == "done"

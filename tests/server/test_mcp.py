@@ -59,7 +59,7 @@ def test_a_client_of_either_era_lists_and_calls_the_tools(home: Path, era: str) 
     async def story() -> None:
         async with client(home, "claude-code", era) as one:
             tools = (await one.list_tools()).tools
-            assert len(tools) == 8
+            assert len(tools) == 11
             kept = await one.call_tool("remember", {"text": "Ana lives in Lisbon."})
             assert not kept.is_error
             assert kept.structured_content is not None
@@ -107,7 +107,7 @@ def test_annotations_tell_what_changes_something(home: Path) -> None:
 
     hints = asyncio.run(story())
     assert {name for name, one in hints.items() if not one.read_only_hint} == {
-        "remember", "update", "forget",
+        "remember", "update", "forget", "reserve", "settle",
     }  # fmt: skip
     assert [name for name, one in hints.items() if one.destructive_hint] == ["forget"]
     assert not any(one.open_world_hint for one in hints.values())
@@ -116,7 +116,7 @@ def test_annotations_tell_what_changes_something(home: Path) -> None:
 def test_an_app_that_may_only_read_cannot_call_what_it_is_not_shown(home: Path) -> None:
     async def story() -> None:
         async with client(home, "bot", "legacy", "--read-only") as one:
-            assert len((await one.list_tools()).tools) == 5
+            assert len((await one.list_tools()).tools) == 6
             with pytest.raises(MCPError, match="no tool 'remember'"):
                 await one.call_tool("remember", {"text": "x"})
 
@@ -246,7 +246,7 @@ def test_a_broken_line_is_answered_and_the_next_one_still_served(pipes: Pipes) -
     while "result" not in answer:  # whether broken lines are answered is the SDK's to say
         assert "error" in answer or answer.get("method") == "notifications/message"
         answer = pipes.receive()
-    assert len(answer["result"]["tools"]) == 8
+    assert len(answer["result"]["tools"]) == 11
 
 
 def test_what_was_acknowledged_survives_a_kill(home: Path, pipes: Pipes) -> None:

@@ -156,13 +156,14 @@ class AwaitingStates:
     ) -> RecoveryReport:
         """What to read before the first action after a start: what is open, what documents say.
 
-        Nothing is written, and no venue is asked; `Actor.recover` asks one.
+        Nothing is written, and no venue is asked; `Actor.recover` asks one. Of a state that is not
+        there yet it says that nothing was begun, and which others there are.
 
         Args:
             state: its name; max_age: older documents forbid entries.
 
         Raises:
-            NotFoundError: there is no such state.
+            InputError: the name is none; StorageError: it cannot be read.
         """
         return await self._threads.run(self._vault.recover, state, max_age=max_age)
 

@@ -146,6 +146,7 @@ class RecoveryReport(msgspec.Struct, frozen=True, kw_only=True):
         reasons: what does; stale: documents that are older than allowed.
         open: intents without an end: what became of each is for the agent to find out, and settle.
         documents: what they say, and how old they are; halted: what the owner said.
+        others: the states that there are, where this one is not there yet.
     """
 
     state: str
@@ -157,6 +158,7 @@ class RecoveryReport(msgspec.Struct, frozen=True, kw_only=True):
     documents: tuple[DocumentReport, ...] = ()
     stale: tuple[str, ...] = ()
     halted: str = ""
+    others: tuple[str, ...] = ()
 
 
 class StateEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,7 +270,11 @@ def state_report(name: str, book: Book, now: int) -> StateReport:
 
 
 def recovery_report(
-    name: str, book: Book, now: int, max_age: timedelta | None = None
+    name: str,
+    book: Book,
+    now: int,
+    max_age: timedelta | None = None,
+    others: tuple[str, ...] = (),
 ) -> RecoveryReport:
     """What an agent reads first."""
     documents = document_reports(book, now)
@@ -279,7 +285,7 @@ def recovery_report(
     return RecoveryReport(
         state=name, at=moment(now), events=book.events, ready=not found, reasons=found,
         open=tuple(intent_report(one) for one in book.open_intents()),
-        documents=documents, stale=stale, halted=book.halted,
+        documents=documents, stale=stale, halted=book.halted, others=others,
     )  # fmt: skip
 
 

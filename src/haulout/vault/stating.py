@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from haulout.errors import InputError, NotFoundError
+from haulout.log.memory import checked_namespace
 from haulout.vault.openvault import OpenVault
 
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ class Stating(OpenVault):
         """
         from haulout.vault.statereports import ReservedIntent, intent_report
 
-        intent, fresh = self._lane.state(state, by=by).reserve(
+        reserved = self._lane.state(state, by=by).reserve(
             action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
             closes=closes,
         )  # fmt: skip
-        return ReservedIntent(fresh=fresh, intent=intent_report(intent))
+        return ReservedIntent(fresh=reserved.fresh, intent=intent_report(reserved.intent))
 
     def settle(
         self,
@@ -154,16 +155,22 @@ class Stating(OpenVault):
     ) -> RecoveryReport:
         """What to read before the first action after a start: what is open, what documents say.
 
-        Nothing is written, and no venue is asked; `Actor.recover` asks one.
+        Nothing is written, and no venue is asked; `Actor.recover` asks one. Of a state that is not
+        there yet it says that nothing was begun, and which others there are.
 
         Args:
             state: its name; max_age: older documents forbid entries.
 
         Raises:
-            NotFoundError: there is no such state.
+            InputError: the name is none; StorageError: it cannot be read.
         """
+        from haulout.state.book import Book
         from haulout.vault.statereports import recovery_report
 
+        names = self._lane.names()
+        if state not in names:
+            name = checked_namespace(state)
+            return recovery_report(name, Book(), self._journal.now(), others=tuple(names))
         found = self._known(state)
         return self._looked(
             found, lambda book: recovery_report(found.name, book, found.now(), max_age)
