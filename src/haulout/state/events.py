@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation, localcontext
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, cast
 
 import cbor2
+import msgspec
 
 from haulout.errors import DamagedError, InputError, LimitError, VaultVersionError
 from haulout.log.record import RecordType, canonical
@@ -111,10 +112,8 @@ def _shortest(text: str) -> str:
 
 def total(*amounts: str | Decimal) -> Decimal:
     """The exact sum of amounts, whatever decimal context the caller's thread has."""
-    found = Decimal()
-    for one in amounts:
-        found = _EXACT.add(found, one if isinstance(one, Decimal) else Decimal(one))
-    return found
+    with localcontext(_EXACT):
+        return sum(map(Decimal, amounts), Decimal())
 
 
 def less(most: str, one: str) -> str:
@@ -336,8 +335,8 @@ def _is_amount(value: Any) -> bool:
 
 def _is_json(value: Any) -> bool:
     try:
-        json.loads(value if isinstance(value, str) else "")
-    except (ValueError, RecursionError):
+        msgspec.json.decode(value if isinstance(value, str) else "")
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return False
     return True
 
