@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -21,9 +21,15 @@ from haulout.state.tape import Past
 
 if TYPE_CHECKING:
     from haulout.state.resolving import Resolver
+    from haulout.state.state import State
     from haulout.state.venue import Seen
 
-_DAY_US = 86_400_000_000
+_DAY_US: Final = 86_400_000_000
+_HOUR_US: Final = 3_600_000_000
+_OLDER: Final = "the journal is older than what the venue knows of it"
+_RETURNED: Final = "the venue has what was given up for lost"
+_TO_CONFIRM: Final = frozenset({_OLDER, _RETURNED})
+"""Why a recovery forbids entries until a person has looked; an owner's `resume` says so, too."""
 _TAIL = 8
 
 
@@ -153,27 +159,27 @@ def recover(
     state = resolver.state
     now = state.now()
     open_ones = state.open_intents()
-    since = min([one.at for one in open_ones] + [now - _DAY_US])
+    # A journal that came back from a backup ends before what it lacks, however long ago that was.
+    newest = state.tape.read(lambda book, _past: book.at)
+    since = max(min([one.at for one in open_ones] + [newest - _HOUR_US, now - _DAY_US]), 0)
     failures: list[str] = []
     listed = _listed(resolver, since, failures)
     resolved, unknown, lost = _resolve(resolver, open_ones, failures)
-    found = _adopt(resolver, listed)
+    if confirmed and state.tape.read(lambda book, _past: book.halted_why) in _TO_CONFIRM:
+        state.resume("looked at, and confirmed")
+    found = _adopt(resolver, listed, confirmed=confirmed)
     differs = _differences(resolver, believed, failures)
     documents = _documents(state.tape.read(_book_of), now)
     stale = [one.name for one in documents if max_age and one.age_s > max_age.total_seconds()]
     reasons = [f"nobody knows what became of {tail(one)}" for one in unknown]
     reasons += [f"the venue could not be asked ({one})" for one in failures]
-    if found.returned and not confirmed:
-        reasons.append("the venue has what was given up for lost; confirm once looked at")
-    if found.adopted and not confirmed:
-        reasons.append(
-            "the journal is older than what the venue knows of it; confirm once looked at"
-        )
+    halted, why = state.tape.read(lambda book, _past: (book.halted, book.halted_why))
+    if halted and why in _TO_CONFIRM:
+        reasons.append(f"{why}; confirm once looked at")
+    elif halted:
+        reasons.append(f"the owner said {halted}")
     if stale and not confirmed:
         reasons.append(f"too old: {', '.join(stale)}")
-    halted = state.halted
-    if halted:
-        reasons.append(f"the owner said {halted}")
     return Recovery(
         state=state.name, at=now, events=state.tape.read(lambda book, _past: book.events),
         documents=tuple(documents), resolved=tuple(resolved), adopted=tuple(found.adopted),
@@ -237,8 +243,12 @@ def _resolved(before: Intent, after: Intent) -> Resolved:
     )
 
 
-def _adopt(resolver: Resolver, listed: list[Seen]) -> _Found:
-    """Write down what the venue has of this state and the journal lacks, or gave up for lost."""
+def _adopt(resolver: Resolver, listed: list[Seen], *, confirmed: bool) -> _Found:
+    """Write down what the venue has of this state and the journal lacks, or gave up for lost.
+
+    Entries are forbidden first, and durably: once it is written down a second start, or one after
+    a crash here, would find nothing amiss.
+    """
     state = resolver.state
     tag = state.tag()
     found = _Found([], [], 0, set())
@@ -250,13 +260,20 @@ def _adopt(resolver: Resolver, listed: list[Seen]) -> _Found:
         try:
             known = state.intent(seen.intent)
         except NotFoundError:
+            _forbid(state, _OLDER, confirmed=confirmed)
             found.adopted.append(resolver.adopt(seen).text)
             continue
         if known.status in {"dropped", "refused"} and seen.status != "refused":
+            _forbid(state, _RETURNED, confirmed=confirmed)
             found.returned.append(resolver.note(known, seen).text)
         elif known.is_final:
             resolver.note(known, seen)  # more may have been filled than was known
     return found
+
+
+def _forbid(state: State, why: str, *, confirmed: bool) -> None:
+    if not confirmed and not state.halted:
+        state.pause(why)
 
 
 class _Found(NamedTuple):
