@@ -35,13 +35,15 @@ urls = st.builds(lambda scheme, host, path: f"{scheme}://{host}{path}",
                  st.sampled_from(["http", "https", "s3", "gs", "az"]), hosts, paths)  # fmt: skip
 lists = st.lists(urls, max_size=5).map(tuple)
 hashes = st.binary(min_size=32, max_size=32)
+refs = st.builds(Ref, hashes, counts, st.integers(1, 2**63 - 1), hashes)
 places = st.builds(
     WalrusPlace,
     publishers=lists,
     aggregators=lists,
     nodes=lists,
     n_shards=st.integers(4, 65535),
-    head=st.none() | st.builds(Ref, hashes, counts, st.integers(1, 2**63 - 1), hashes),
+    head=st.none() | refs,
+    states=st.none() | refs,
 )
 locators = st.builds(
     Locator,
@@ -188,6 +190,7 @@ def test_anything_else_is_no_url_for_a_locator(url: str) -> None:
         {"walrus": PLACE._replace(n_shards=3)}, {"walrus": PLACE._replace(nodes="http://a")},
         {"walrus": PLACE._replace(head=Ref(b"", 0, 1, bytes(32)))},
         {"walrus": PLACE._replace(head=Ref(bytes(32), 0, 0, bytes(32)))},
+        {"walrus": PLACE._replace(states=Ref(b"", 0, 1, bytes(32)))},
         {"walrus": PLACE._replace(nodes=("http://a",) * (MOST_URLS + 1))}, {"volumes": object()},
     ],
 )  # fmt: skip

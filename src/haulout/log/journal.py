@@ -67,7 +67,7 @@ class Journal:
         now: Callable[[], int],
         entropy: Entropy,
     ) -> None:
-        self.vault, self.vault_id, self._lane = vault, vault_id, lane
+        self.vault, self.vault_id, self.lane = vault, vault_id, lane
         self._device, self.keychain = device, keychain
         self.now, self.entropy = now, entropy
         self._last_id, self._last_tip = b"", EMPTY
@@ -140,7 +140,7 @@ class Journal:
             payload = seal(record_key, payload, context)
         header = Header(
             vault=self.vault_id,
-            lane=self._lane,
+            lane=self.lane,
             device=self._device.id,
             sequence=tip.sequence + 1,
             previous=tip.hash,

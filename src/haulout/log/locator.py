@@ -44,6 +44,7 @@ class WalrusPlace(NamedTuple):
         publishers, aggregators, nodes: URLs of services, those to ask first in front.
         n_shards: how many shards the network has.
         head: where the newest head stands; None where none is published.
+        states: where that of the state lane does; None where none is published.
     """
 
     publishers: tuple[str, ...]
@@ -51,6 +52,7 @@ class WalrusPlace(NamedTuple):
     nodes: tuple[str, ...]
     n_shards: int
     head: Ref | None
+    states: Ref | None = None
 
 
 class Locator(NamedTuple):
@@ -76,7 +78,10 @@ def encode(locator: Locator) -> str:
         InputError: a URL is none, or holds what nobody else should see; LimitError: too much.
     """
     try:
-        body = canonical([*locator])
+        walrus: Any = locator.walrus
+        if walrus and getattr(walrus, "states", None) is None:
+            walrus = walrus[:-1]  # a vault without states says nothing of them
+        body = canonical([*locator[:-1], walrus])
         _locator(read_canonical(body))
     except (ValueError, TypeError, cbor2.CBORError) as error:
         message = "A locator's fields are not of the form of docs/spec/head.md."
@@ -185,7 +190,9 @@ def _locator(fields: Any) -> Locator:
 
 
 def _walrus(fields: Any) -> WalrusPlace:
-    publishers, aggregators, nodes, n_shards, head = fields
+    publishers, aggregators, nodes, n_shards, head, *states = fields
+    if len(states) > 1:
+        raise ValueError(len(fields))
     if not _is_count(n_shards) or not _LEAST_SHARDS <= n_shards < 2**16:
         raise ValueError(n_shards)
     return WalrusPlace(
@@ -194,6 +201,7 @@ def _walrus(fields: Any) -> WalrusPlace:
         nodes=_urls(nodes),
         n_shards=n_shards,
         head=None if head is None else _place(head),
+        states=_place(states[0]) if states else None,
     )
 
 

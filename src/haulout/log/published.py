@@ -68,6 +68,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         replaces: name and bytes of another device's head that this copy was restored from; the
             first publication puts its own in that place, so that the other device goes on no more.
         settings: where the store was when the head was made, as the head says it.
+        states: the same of the state lane, whose numbers are those of its own database; None
+            before its first head. It has no chunks.
     """
 
     number: int = 0
@@ -79,12 +81,17 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     at: int = 0
     replaces: tuple[tuple[str, bytes], ...] = ()
     settings: str = ""
+    states: Published | None = None
 
     def named(self) -> set[bytes]:
-        """The blobs that hold what the head names, and the head where it has no name.
+        """The blobs that hold what the heads of both lanes name, and heads that have no name.
 
         Those of attachment chunks are named by maps, and are not among them.
         """
+        return self.named_here() | (self.states.named_here() if self.states else set())
+
+    def named_here(self) -> set[bytes]:
+        """The same of this lane alone."""
         refs = [*(one.ref for one in self.chunks), *([self.place] if self.place else [])]
         for one in self.runs:
             refs += [one.run.segment, *one.run.vectors, *([one.run.keys] if one.run.keys else [])]

@@ -53,9 +53,12 @@ from haulout.vault.replica import note as replica
 
 FORMAT = 1
 DATABASE = "memory.db"
+STATES = "state.db"
+STATES_MADE = "made"
 KEYFILE = "device.key"
 MARK = "vault.json"
 UNFINISHED = ".unfinished"
+_STATES_NOTE = "states"
 ATTACHMENT_TABLES = CHUNK_TABLES + ATTACHMENT_COLUMNS
 SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES, ATTACHMENT_TABLES, PUBLISHED_TABLES)
 _MARK_HINT = "Restore a backup, or write it again: it holds the format and the vault's ID."
@@ -174,8 +177,11 @@ def begin(folder: Path) -> None:
     """Note that a vault is being made, and remove what an interrupted attempt left."""
     write_file(folder / UNFINISHED, b"")
     try:
-        for name in (KEYFILE, DATABASE, DATABASE + "-wal", DATABASE + "-shm", "memory.lock"):
-            (folder / name).unlink(missing_ok=True)
+        for lane in (DATABASE, STATES):
+            for name in (lane, lane + "-wal", lane + "-shm"):
+                (folder / name).unlink(missing_ok=True)
+            (folder / lane).with_suffix(".lock").unlink(missing_ok=True)
+        (folder / KEYFILE).unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, folder) from error
 
@@ -230,6 +236,37 @@ def assemble(
     )
     files = MemoryOfChunks() if folder is None else FolderOfChunks(folder)
     return Parts(folder, 1, vault_id, device, database, journal, files, world)
+
+
+def keeps_states(parts: Parts) -> bool:
+    """Whether a vault in a folder has states, or had them. A replica has none."""
+    if parts.folder is None or parts.journal.read_only is not None:
+        return False
+    lock = (parts.folder / STATES).with_suffix(".lock")
+    if (parts.folder / STATES).exists() or (lock.exists() and lock.stat().st_size):
+        return True
+    with parts.database.read() as connection:
+        return bool(noted_states(connection, parts.vault))
+
+
+def noted_states(connection: Transaction, vault: int) -> str:
+    """What the memory lane knows of the state lane.
+
+    Returns:
+        nothing where there never was one, `STATES_MADE` where there is, or why it is not here
+        although there was.
+    """
+    row = connection.execute(
+        "SELECT value FROM setting WHERE vault = ? AND name = ?", (vault, _STATES_NOTE)
+    ).fetchone()
+    return row[0] if row else ""
+
+
+def note_states(connection: Transaction, vault: int, why: str = STATES_MADE) -> None:
+    """Note that there is a state lane, or why it is not here although there was one."""
+    connection.execute(
+        "INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", (vault, _STATES_NOTE, why)
+    )
 
 
 def read_mark(folder: Path) -> bytes:

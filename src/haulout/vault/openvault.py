@@ -13,7 +13,7 @@ from haulout.index.search import Searcher
 from haulout.vault.background import Background
 from haulout.vault.backlog import Backlog
 from haulout.vault.meaning import Meaning
-from haulout.vault.opening import Parts
+from haulout.vault.opening import Parts, keeps_states
 from haulout.vault.stores.remote import OPENERS, Remote
 from haulout.vault.stores.restoring import Restored
 
@@ -36,7 +36,7 @@ class OpenVault:
         options: StoreOptions | None = None,
     ) -> None:
         """Wrap an opened vault's parts; callers use `create`, `open` or `ephemeral`."""
-        self._remote = Remote(parts, credentials or {}, OPENERS, options)
+        self._remote = Remote(parts, credentials or {}, OPENERS, options, self._lane_parts)
         if parts.journal.read_only is not None:
             from haulout.vault.replica.chunks import with_chunks_on_demand
 
@@ -96,6 +96,18 @@ class OpenVault:
             if self._states is None:
                 self._states = StateLane(self._parts)
             return self._states
+
+    def _lane_parts(self) -> Parts | None:
+        """The state lane's database and journal; None where the vault has no states.
+
+        Raises:
+            DamagedError, StorageError: it has, and they do not open.
+        """
+        folder = self._parts.folder
+        if self._states is None and (folder is None or not keeps_states(self._parts)):
+            return None
+        lane = self._lane
+        return lane.parts() if lane.is_there else None
 
     @property
     def path(self) -> Path | None:

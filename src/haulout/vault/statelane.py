@@ -7,13 +7,15 @@ payloads as in the memory lane, signed anew.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from haulout.database.database import Database
 from haulout.database.lock import WriterLock
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError
+from haulout.errors import DamagedError, ReadOnlyError
 from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, brings_user_key
 from haulout.log.memory import checked_namespace
@@ -22,10 +24,18 @@ from haulout.log.schema import LOG_TABLES, NEWEST_RECORD
 from haulout.state.lane import LaneTape, state_names
 from haulout.state.schema import STATE_TABLES
 from haulout.state.state import State
-from haulout.vault.opening import Parts
+from haulout.vault.opening import (
+    STATES,
+    STATES_MADE,
+    Parts,
+    keeps_states,
+    note_states,
+    noted_states,
+)
 
-DATABASE = "state.db"
 SCHEMA = (LOG_TABLES + STATE_TABLES,)
+_REPLICA = "This is a replica, and a replica has no states: an agent must not act on old ones."
+_AGAIN = "Restore the vault again from its stores or a backup, in another folder."
 
 
 class StateLane:
@@ -38,17 +48,16 @@ class StateLane:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._turn = threading.Lock()
-        self._opened: tuple[Database, Journal] | None = None
+        self._opened: Parts | None = None
         self._tapes: dict[str, LaneTape] = {}
 
     @property
     def is_there(self) -> bool:
-        """Whether the vault has a state lane: one is made with the first state."""
-        folder = self._parts.folder
-        return self._opened is not None or (folder is not None and (folder / DATABASE).exists())
+        """Whether the vault has a state lane, or had one: it is made with the first state."""
+        return self._opened is not None or keeps_states(self._parts)
 
-    def opened(self) -> tuple[Database, Journal]:
-        """The lane's database and journal.
+    def parts(self) -> Parts:
+        """The lane as the parts of a vault: its database, and its journal in place of memories'.
 
         Raises:
             DamagedError: the lane is gone, or not what was acknowledged; StorageError.
@@ -57,6 +66,11 @@ class StateLane:
             if self._opened is None:
                 self._opened = self._open()
             return self._opened
+
+    def opened(self) -> tuple[Database, Journal]:
+        """The lane's database and journal. Raises as `parts`."""
+        parts = self.parts()
+        return parts.database, parts.journal
 
     def state(
         self,
@@ -75,7 +89,12 @@ class StateLane:
         )
 
     def names(self) -> list[str]:
-        """The names of all states; none where there is no lane."""
+        """The names of all states; none where there is no lane.
+
+        Raises:
+            ReadOnlyError: a replica has none; otherwise as `parts`.
+        """
+        self._require_vault()
         if not self.is_there:
             return []
         database, journal = self.opened()
@@ -86,54 +105,69 @@ class StateLane:
         """Give the lane's files back."""
         with self._turn:
             if self._opened is not None:
-                self._opened[0].close()
+                self._opened.database.close()
                 self._opened = None
                 self._tapes.clear()
 
     # ------------------------------------------------------------------ opening
 
-    def _open(self) -> tuple[Database, Journal]:
+    def _require_vault(self) -> None:
+        if self._parts.journal.read_only is not None:
+            raise ReadOnlyError(_REPLICA, hint="Ask the vault that it is a copy of.")
+
+    def _open(self) -> Parts:
+        self._require_vault()
         parts = self._parts
-        path = parts.folder / DATABASE if parts.folder else None
-        create = path is None or not path.exists()
-        if path is not None and create:
-            parts.journal.require_writable()
-            lock = WriterLock(path.with_suffix(".lock"))
-            acknowledged = lock.acknowledged()
-            lock.close()
-            if acknowledged:
-                message = (
-                    f"{DATABASE} is missing, and record {acknowledged} of it was acknowledged."
-                )
-                raise DamagedError(message)
-        database = Database(
-            path, parts.device.database, schema=SCHEMA, newest=NEWEST_RECORD, create=create,
-            vfs=parts.world.vfs,
-        )  # fmt: skip
+        lane = dataclasses.replace(parts, database=self._database(), journal=lane_journal(parts))
         try:
-            journal = self._journal()
-            with database.read() as connection:
+            with lane.database.read() as connection:
                 founded = _is_founded(connection)
             if not founded:
                 keys = self._key_payloads()
-                database.write(lambda connection: _found(connection, journal, keys))
-            with database.read() as connection:
-                journal.refresh_keys(connection)
-            journal.keychain.require_user_key()
+                lane.database.write(lambda connection: _found(connection, lane.journal, keys))
+            with lane.database.read() as connection:
+                row = connection.execute("SELECT id FROM vault").fetchone()
+                if row is None or row[0] != parts.vault_id:
+                    message = f"{STATES} belongs to another vault."
+                    raise DamagedError(message)
+                lane.journal.refresh_keys(connection)
+            lane.journal.keychain.require_user_key()
         except BaseException:
-            database.close()
+            lane.database.close()
             raise
-        return database, journal
+        self._note()
+        return lane
 
-    def _journal(self) -> Journal:
-        parts, memory = self._parts, self._parts.journal
-        keychain = Keychain(parts.vault_id, parts.device.id, parts.device.agreement)
-        journal = Journal(
-            parts.vault, parts.vault_id, Lane.STATE, parts.device, keychain,
-            now=memory.now, entropy=memory.entropy,
-        )  # fmt: skip
-        journal.read_only = memory.read_only
-        return journal
+    def _database(self) -> Database:
+        """The lane's database, made where there was none.
+
+        What was noted in the memory lane or acknowledged must be there. What was not is made: a
+        crash in the making, before it was either, is begun again.
+        """
+        folder = self._parts.folder
+        create = True
+        if folder is not None:
+            with self._parts.database.read() as connection:
+                note = noted_states(connection, self._parts.vault)
+            if note not in {"", STATES_MADE}:
+                message = f"The states of this vault were not brought back: {note}"
+                raise DamagedError(message, hint=_AGAIN)
+            acknowledged = _acknowledged(folder)
+            create = not note and not acknowledged
+            if not create and not (folder / STATES).exists():
+                message = f"{STATES} is missing, and record {max(acknowledged, 1)} of it was"
+                raise DamagedError(f"{message} acknowledged.", hint=_AGAIN)
+        return open_lane(self._parts, create=create)
+
+    def _note(self) -> None:
+        """Note in the memory lane that there are states, so that nobody takes them for new."""
+        parts = self._parts
+        if parts.folder is None:
+            return
+        with parts.database.read() as connection:
+            noted = noted_states(connection, parts.vault)
+        if not noted:  # not waited for: an import may be under way, and the next opening notes it
+            parts.database.post(lambda connection: note_states(connection, parts.vault))
 
     def _key_payloads(self) -> list[tuple[RecordType, bytes]]:
         """The payloads of the memory lane that bring devices and user keys in, in their order."""
@@ -150,6 +184,36 @@ class StateLane:
             for kind, payload in found
             if kind == RecordType.DEVICE or brings_user_key(payload)
         ]
+
+
+def open_lane(parts: Parts, *, create: bool) -> Database:
+    """Open a vault's state lane's database, or make it. Raises as `Database`."""
+    return Database(
+        parts.folder / STATES if parts.folder else None, parts.device.database, schema=SCHEMA,
+        newest=NEWEST_RECORD, create=create, vfs=parts.world.vfs,
+    )  # fmt: skip
+
+
+def lane_journal(parts: Parts) -> Journal:
+    """The state lane's journal; its keychain has learned nothing yet."""
+    keychain = Keychain(parts.vault_id, parts.device.id, parts.device.agreement)
+    memory = parts.journal
+    return Journal(
+        parts.vault, parts.vault_id, Lane.STATE, parts.device, keychain,
+        now=memory.now, entropy=memory.entropy,
+    )  # fmt: skip
+
+
+def _acknowledged(folder: Path) -> int:
+    """The newest acknowledged number of the lane; 0 where nothing was."""
+    path = (folder / STATES).with_suffix(".lock")
+    if not path.exists():
+        return 0
+    lock = WriterLock(path)
+    try:
+        return lock.acknowledged()
+    finally:
+        lock.close()
 
 
 def _is_founded(connection: Transaction) -> bool:

@@ -175,6 +175,8 @@ class StoreSynced(msgspec.Struct, frozen=True, kw_only=True):
         name: the store, for people; ``kind``: "volumes" or "walrus".
         head: the number of its newest head; 0 before the first.
         records: entries of the log that it holds; ``waiting``: those that it does not yet.
+        state_records: entries of the state lane that it holds; ``waiting_states``: those that it
+            does not yet, as far as the lane opens.
         bytes: what was sent to it and stands there, before any coding.
         published_at: when its newest head was made; None before the first.
         ends_in_days: days until something that it holds of this vault may end, where nothing is
@@ -193,17 +195,27 @@ class StoreSynced(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
     ends_in_days: float | None = None
     alarm: str = ""
+    state_records: int = 0
+    waiting_states: int = 0
 
 
 class Synced(msgspec.Struct, frozen=True, kw_only=True):
-    """What a `sync` did, store by store."""
+    """What a `sync` did, store by store.
+
+    Attributes:
+        stores: each of them.
+        states_failure: why the states of agents were left out, in words; empty when they were not.
+    """
 
     stores: tuple[StoreSynced, ...]
+    states_failure: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether every store holds everything."""
-        return all(not store.failure and not store.waiting for store in self.stores)
+        if self.states_failure:
+            return False
+        return not any(one.failure or one.waiting or one.waiting_states for one in self.stores)
 
 
 class Refreshed(msgspec.Struct, frozen=True, kw_only=True):

@@ -726,6 +726,14 @@ def test_every_operation_that_writes_is_refused_as_read_only(tmp_path: Path) -> 
             "add_volumes": {"urls": (f"memory:more-{tmp_path}",)},
             "remove_volume": {"volume": vault.volumes().volumes[0].id},
             "set_walrus": dict.fromkeys(("publishers", "aggregators"), ("http://127.0.0.1:1",)),
+            "show_state": {"state": "bots/btc"},
+            "state_events": {"state": "bots/btc"},
+            "reserve": {"action": "order"},
+            "settle": {"intent": "0" * 32, "status": "done"},
+            "get_document": {"name": "plan"},
+            "set_document": {"name": "plan", "value": 1},
+            "limit_states": {"states": "bots/btc", "limit": "usd/day", "most": "1"},
+            **{f"{verb}_states": {"states": "bots/*"} for verb in ("pause", "flatten", "resume")},
         }
         with replica_of(vault, words, tmp_path / "r") as copy:
             before = digest(copy, tmp_path), copy.stats()

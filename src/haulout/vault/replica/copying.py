@@ -26,7 +26,7 @@ from haulout.log.record import Lane, record_hash
 from haulout.log.segment import Carried, decode_keys, decode_segment, decode_vectors
 from haulout.vault import inspection, writing
 from haulout.vault.opening import Parts
-from haulout.vault.stores.restoring import Found
+from haulout.vault.stores.newesthead import Found
 from haulout.vault.stores.taking import Taking
 
 Report = Callable[[int, int | None], None]

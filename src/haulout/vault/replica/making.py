@@ -21,7 +21,8 @@ from haulout.vault.opening import Parts, World
 from haulout.vault.replica import note as replica
 from haulout.vault.replica.copying import Copied, Copying
 from haulout.vault.replica.note import Replica
-from haulout.vault.stores.restoring import Found, follow, with_kit
+from haulout.vault.stores.newesthead import Found, with_kit
+from haulout.vault.stores.restoring import follow
 from haulout.vault.stores.store import Store
 from haulout.vault.values import Refreshed
 

@@ -36,8 +36,9 @@ from haulout.vault.opening import Parts
 from haulout.vault.replica import note as replica
 from haulout.vault.replica.copying import Copied, Copying, OtherHistoryError
 from haulout.vault.replica.note import Replica
+from haulout.vault.stores.newesthead import Found
 from haulout.vault.stores.remote import Remote, places
-from haulout.vault.stores.restoring import Found, follow
+from haulout.vault.stores.restoring import follow
 from haulout.vault.values import Refreshed
 
 Report = Callable[[int, int | None], None]

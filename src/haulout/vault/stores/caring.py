@@ -24,10 +24,19 @@ class Caring:
     Args:
         parts: the open vault; ``store``: which; ``number``: its number in the vault.
         buying: puts blobs into it, and knows where it stands in time.
+        states: the state lane's database; None where there is none that opens.
     """
 
-    def __init__(self, parts: Parts, store: Store, number: int, buying: Buying) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        store: Store,
+        number: int,
+        buying: Buying,
+        states: Parts | None = None,
+    ) -> None:
         self._parts, self._store, self._number, self._buying = parts, store, number, buying
+        self._states = states
         self._failure: StorageError | None = None
 
     def care(self, state: Published) -> frozenset[bytes]:
@@ -59,16 +68,25 @@ class Caring:
         return frozenset(named.keys() - self._buying.blobs().keys())
 
     def _named(self, state: Published) -> Mapping[bytes, int]:
-        """What the head and its maps name: bytes by blob, of what was not erased."""
+        """What the heads and their maps name: bytes by blob, of what was not erased."""
         with self._parts.database.read() as connection:
             gone = erased(connection, self._parts.vault)
             places = published.chunk_places(connection, self._number)
         found = Counter(planning.live_bytes(state.runs, gone))
         for one in [*(one.ref for one in state.chunks), *(one.ref for one in places)]:
             found[one.blob] += one.length
-        if state.place is not None:
-            found[state.place.blob] += state.place.length
+        if state.states is not None:
+            found.update(planning.live_bytes(state.states.runs, self._erased_states()))
+        for place in (state.place, state.states.place if state.states else None):
+            if place is not None:
+                found[place.blob] += place.length
         return found
+
+    def _erased_states(self) -> list[int]:
+        if self._states is None:
+            return []
+        with self._states.database.read() as connection:
+            return erased(connection, self._states.vault)
 
     def raise_failure(self) -> None:
         """Raise why a pack could not be renewed, once everything else is done.

@@ -8,7 +8,7 @@ first goes into the second, and so does the head (`packs.Packs` decides).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from haulout.log import packs
@@ -20,17 +20,17 @@ from haulout.vault.stores.store import Store
 
 
 class Packed(NamedTuple):
-    """A publication's packs with a head as the last section of the last of them.
+    """A publication's packs with its heads as the last sections of the last of them.
 
     Attributes:
         packs: in the order they are sent; ``refs``: where every section stands.
-        place: where the head stands; ``head``: its bytes.
+        places: where the heads stand; ``heads``: their bytes.
     """
 
     packs: list[Pack]
     refs: Mapping[int, Ref]
-    place: Ref
-    head: bytes
+    places: list[Ref]
+    heads: list[bytes]
 
 
 class Packing:
@@ -59,22 +59,23 @@ class Packing:
         self._write(self._packs.finish())
         return sorted(self._written, key=lambda pack: not pack.lasting), self._refs
 
-    def finish_with_head(self, head: Callable[[Mapping[int, Ref]], bytes]) -> Packed:
-        """The same, with as few blobs as may be, and a head in the last one.
+    def finish_with_heads(self, heads: Sequence[Callable[[Mapping[int, Ref]], bytes]]) -> Packed:
+        """The same, with as few blobs as may be, and heads in the last one.
 
         Args:
-            head: makes the head's bytes from the places of all sections; those in its own pack
-                have an empty blob ID.
+            heads: each makes a head's bytes from the places of all sections; those in its own
+                pack have an empty blob ID.
         """
         self._write(self._packs.join())
-        data = head({**self._refs, **self._places(b"", self._packs.last)})
-        full = self._packs.make_room(len(data))
-        if full:  # what was to be its pack is full, and named by its ID
+        refs: Mapping[int, Ref] = {**self._refs, **self._places(b"", self._packs.last)}
+        data = [head(refs) for head in heads]
+        full = self._packs.make_room(sum(map(len, data)))
+        if full:  # what was to be their pack is full, and named by its ID
             self._write(full)
-            data = head(self._refs)
-        number = self.add(data, lasting=False)
+            data = [head(self._refs) for head in heads]
+        numbers = [self.add(one, lasting=False) for one in data]
         written, refs = self.finish()
-        return Packed(written, refs, refs[number], data)
+        return Packed(written, refs, [refs[number] for number in numbers], data)
 
     def _places(self, blob: bytes, sections: Iterable[int]) -> dict[int, Ref]:
         """Where sections stand that follow each other in a blob of that ID."""

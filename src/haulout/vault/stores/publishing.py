@@ -1,4 +1,8 @@
-"""Publishing: a lane's new records into a store, and then the head that names them.
+"""Publishing: new records into a store, and then the heads that name them.
+
+Both lanes go out together: what is new of memories and of states is one publication, with one
+intent, and on Walrus one blob. Each lane has a head of its own, which changes where it does.
+Nothing is written to the state lane's database, so that no order waits for a publication.
 
 The order is segments, then key chunks, then the head, and each step may be the last one:
 
@@ -17,68 +21,60 @@ store has confirmed every blob that the head names. docs/spec/publishing.md.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import ExitStack
+from functools import partial
+
+import msgspec
 
 from haulout.crypto.section import Kind
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError, VaultError
 from haulout.log import head as heads
-from haulout.log import lifetimes, planning, published
-from haulout.log.head import Head, Ref, Run, Tip
-from haulout.log.keychain import fresh_wraps
-from haulout.log.planning import Wanted
-from haulout.log.published import Intent, Pack, Published, PublishedMap, PublishedRun, StoreRow
-from haulout.log.record import GENESIS, Lane, record_hash
+from haulout.log import lifetimes, published
+from haulout.log.head import Ref
+from haulout.log.published import Intent, Pack, Published, PublishedMap, StoreRow
+from haulout.log.record import Lane
 from haulout.vault.opening import Parts
 from haulout.vault.stores.buying import Buying
 from haulout.vault.stores.caring import Caring
 from haulout.vault.stores.chunksending import ChunkSending, unchanged
+from haulout.vault.stores.laneplan import MOST_RECORDS, LanePlan, Ready
 from haulout.vault.stores.outbox import Outbox
 from haulout.vault.stores.packing import Packing
-from haulout.vault.stores.sections import Sections, erased, fresh
+from haulout.vault.stores.sections import Sections, fresh
 from haulout.vault.stores.store import Store
 
 Report = Callable[[int, int | None], None]
 
-MOST_RECORDS = 100_000
-"""In one publication; what is left follows in the next one."""
-_SEGMENT, _KEYS, _MAP = "/segment", "/keys", "/map"
-_PART = "\0"
-"""Between a model's name and which of its sections it is."""
 _DAY = 86_400_000_000
 
 
-class Contents(NamedTuple):
-    """What the next head names.
-
-    Attributes:
-        runs: all of them; ``maps``: all maps of attachment chunks.
-        through: the number of the newest record among the runs.
-    """
-
-    runs: Sequence[PublishedRun]
-    maps: Sequence[PublishedMap]
-    through: int
-
-
 class Publisher:
-    """Publishes one vault's memory lane to one store.
+    """Publishes one vault's lanes to one store.
 
     Args:
         parts: the open vault; ``store``: where to; ``number``: the store's number in it.
         outbox: where packs wait.
+        states: the state lane's database and journal; None where there is none that opens. What
+            is published of it then stands.
     """
 
-    def __init__(self, parts: Parts, store: Store, number: int, outbox: Outbox) -> None:
+    def __init__(
+        self, parts: Parts, store: Store, number: int, outbox: Outbox, states: Parts | None = None
+    ) -> None:
         self._parts, self._store, self._number, self._outbox = parts, store, number, outbox
+        self._states = states
         self._journal, self._database = parts.journal, parts.database
-        with parts.database.read() as connection:  # keys that other processes brought in
-            self._journal.refresh_keys(connection)
+        for lane in self._lanes:
+            with lane.database.read() as connection:  # keys that other processes brought in
+                lane.journal.refresh_keys(connection)
         self._buying = Buying(parts, store, number)
         self._chunks = ChunkSending(parts, store, number, self._buying)
-        self._name = heads.head_name(parts.vault_id, parts.device.id, Lane.MEMORY)
+
+    @property
+    def _lanes(self) -> list[Parts]:
+        return [self._parts, *([self._states] if self._states else [])]
 
     def _row(self) -> StoreRow:
         with self._database.read() as connection:
@@ -86,7 +82,7 @@ class Publisher:
         return next(row for row in rows if row.number == self._number)
 
     def publish(self, report: Report, *, force: bool = True) -> int:
-        """Publish everything there is; return the number of the newest record that is remote.
+        """Publish everything there is; return the number of the newest memory that is remote.
 
         Args:
             report: called with bytes sent and their number.
@@ -99,7 +95,7 @@ class Publisher:
         """
         self._buying.look()
         row = self._resume(report)
-        caring = Caring(self._parts, self._store, self._number, self._buying)
+        caring = Caring(self._parts, self._store, self._number, self._buying, self._states)
         again = caring.care(row.state)
         if force or again or self._is_time(row.state):
             upto = self._newest()  # chunks of what is recorded while they are sent come next time
@@ -137,10 +133,13 @@ class Publisher:
         terms = self._store.terms
         if terms is None or not state.number:
             return True
-        with self._database.read() as connection:
-            new = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
-        waiting = sum(size for _, size in new) + self._chunks.waiting()
-        since = (self._journal.now() - state.at) / _DAY
+        waiting = self._chunks.waiting()
+        for lane in self._lanes:
+            with lane.database.read() as connection:
+                through = _of(state, lane).through
+                new = fresh(connection, lane.vault, through, MOST_RECORDS)
+                waiting += sum(size for _, size in new)
+        since = (self._journal.now() - last_at(state)) / _DAY
         return lifetimes.publishes(waiting, since, terms)
 
     # ------------------------------------------------------------------ writing it down
@@ -161,148 +160,66 @@ class Publisher:
             upto: the newest record that may be named: all its chunks are with the store.
         """
         maps = self._chunks.maps()
-        with self._database.read() as connection:
-            found = fresh(connection, self._parts.vault, state.through, MOST_RECORDS)
-            new = [one for one in found if one[0] <= upto]
-            through = new[-1][0] if new else state.through
-            gone = [num for num in erased(connection, self._parts.vault) if num <= through]
+        with ExitStack() as reads:
+            plans = self._plans(reads, state, upto)
             ended = set(again)
             if self._store.terms is None:
                 # Blobs go when they are told to: one whose keys were destroyed goes at once.
-                ended = planning.ending(state.runs, gone, again)
+                ended = ended.union(*(plan.ending(again) for plan in plans))
             sections = self._sections()
-            wanted = planning.with_vectors(
-                planning.plan(state.runs, new, gone, ended),
-                lambda first, last: self._ready(sections, connection, first, last),
-                ended,
-            )
+            for plan in plans:
+                plan.plan(ended, lambda tx, plan=plan: self._ready(plan, sections, tx))
             standing = unchanged(maps, state.chunks, ended)
             same_maps = len(standing) == len(maps) == len(state.chunks)
-            moved = self._store.terms is None and state.settings != self._store.settings()
-            if same_maps and not again and not moved and not planning.changes(wanted):
+            due = [
+                plan
+                for plan in plans
+                if self._is_due(plan, again)
+                or (plan.lane is Lane.MEMORY and (again or not same_maps))
+            ]
+            if not due:
                 return None, False
-            packing = Packing(self._store, self._outbox)
-            places = self._seal(connection, sections, wanted, packing)
-            for number, content in maps:
-                if number not in standing:
-                    data = sections.seal(Kind.CHUNK_MAP, content)
-                    places[number, _MAP] = packing.add(data, lasting=False)
-
-            def contents(refs: Mapping[int, Ref]) -> Contents:
-                found = {place: refs[number] for place, number in places.items()}
-                vectors = _vectors(found)
-                runs = [_run(one, found, vectors[one.first], gone, ended) for one in wanted]
-                named = [
-                    standing.get(number)
-                    or PublishedMap(number, hashlib.sha256(content).digest(), found[number, _MAP])
-                    for number, content in maps
-                ]
-                return Contents(runs, named, through)
-
-            packs, after = self._with_head(connection, state, packing, contents)
-        intent = Intent(packs=tuple(packs), after=after)
+            publication = _Publication(self._store, self._outbox, sections, self._journal.now())
+            for plan in due:
+                publication.seal(plan)
+            if due[0].lane is Lane.MEMORY:
+                for number, content in maps:
+                    publication.name_map(number, content, standing.get(number))
+            intent = publication.intent(state, due)
         self._database.write(lambda tx: published.intend(tx, self._number, intent))
-        return intent, len(new) == MOST_RECORDS
+        return intent, any(plan.goes_on for plan in plans)
 
-    def _ready(
-        self, sections: Sections, connection: Transaction, first: int, last: int
-    ) -> tuple[str, ...]:
+    def _plans(self, reads: ExitStack, state: Published, upto: int) -> list[LanePlan]:
+        """What each lane publishes next; the memory lane's first."""
+        found: list[LanePlan] = []
+        for lane in self._lanes:
+            connection = reads.enter_context(lane.database.read())
+            bound = upto if lane is self._parts else None
+            found.append(LanePlan(lane, connection, _of(state, lane), bound))
+        return found
+
+    def _is_due(self, plan: LanePlan, again: Collection[bytes]) -> bool:
+        """Whether a lane needs another head."""
+        moved = self._store.terms is None and plan.before.settings != self._store.settings()
+        lost = not plan.before.named_here().isdisjoint(again)
+        return plan.changes or lost or (moved and plan.through > 0)
+
+    def _ready(self, plan: LanePlan, sections: Sections, connection: Transaction) -> Ready:
         terms = self._store.terms
-        if terms is not None and not terms.vectors:
-            return ()
-        return sections.ready(connection, first, last)
+        if plan.lane is not Lane.MEMORY or (terms is not None and not terms.vectors):
+            return lambda _first, _last: ()
+        return lambda first, last: sections.ready(connection, first, last)
 
     def _sections(self) -> Sections:
         keychain = self._journal.keychain
         return Sections(self._journal, keychain.user_secrets(), self._journal.entropy)
 
-    def _seal(
-        self,
-        connection: Transaction,
-        sections: Sections,
-        wanted: Sequence[Wanted],
-        packing: Packing,
-    ) -> dict[tuple[int, str], int]:
-        """Seal what is wanted; the number of each section by its run and what it is."""
-        places: dict[tuple[int, str], int] = {}
-        for one in wanted:
-            if one.base is None:
-                data = sections.segment(connection, one.first, one.last)
-                places[one.first, _SEGMENT] = packing.add(data, lasting=True)
-            for model in one.models:
-                parts = sections.vectors(connection, one.first, one.last, model)
-                for part, data in enumerate(parts):
-                    place = one.first, f"{model}{_PART}{part:04d}"
-                    places[place] = packing.add(data, lasting=True)
-        for one in wanted:
-            keys = sections.keys(connection, one.first, one.last) if one.keys else None
-            if keys is not None:
-                places[one.first, _KEYS] = packing.add(keys, lasting=False)
-        return places
-
-    def _with_head(
-        self,
-        connection: Transaction,
-        state: Published,
-        packing: Packing,
-        contents: Callable[[Mapping[int, Ref]], Contents],
-    ) -> tuple[list[Pack], Published]:
-        """The packs, and what will be published: their contents, and the head that names them."""
-        clock = self._journal.now()
-        place = None
-        if self._store.joined:
-            packed = packing.finish_with_head(
-                lambda refs: self._head(connection, state, contents(refs), clock)
-            )
-            packs, place, data = packed.packs, packed.place, packed.head
-            named = contents(packed.refs)
-        else:
-            packs, refs = packing.finish()
-            named = contents(refs)
-            data = self._head(connection, state, named, clock)
-        after = Published(
-            number=state.number + 1,
-            head=data,
-            place=place,
-            through=named.through,
-            runs=tuple(named.runs),
-            chunks=tuple(named.maps),
-            at=clock,
-            settings=self._store.settings(),
-        )
-        return packs, after
-
-    def _head(
-        self, connection: Transaction, state: Published, contents: Contents, clock: int
-    ) -> bytes:
-        """The next head, signed and sealed."""
-        keychain, device = self._journal.keychain, self._parts.device
-        head = Head(
-            vault=self._parts.vault_id,
-            lane=Lane.MEMORY,
-            device=device.id,
-            number=state.number + 1,
-            clock=clock,
-            previous=_previous(state),
-            certificate=keychain.certificates[device.id],
-            tips=_tips(connection, self._parts.vault, contents.through),
-            runs=tuple(run.run for run in contents.runs),
-            chunks=tuple(one.ref for one in contents.maps),
-            stores=self._store.settings().encode(),
-            store=self._store.id,
-        )
-        return heads.seal_head(
-            head,
-            device,
-            keychain.user_secrets(),
-            fresh_wraps(head.vault, keychain.user_secrets(), keychain.kit_public),
-            self._journal.entropy,
-        )
-
     # ------------------------------------------------------------------ carrying it out
 
     def _carry_out(self, before: Published, intent: Intent, report: Report) -> None:
-        total = sum(pack.size for pack in intent.packs) + len(intent.after.head)
+        swaps = _swaps(before, intent.after)
+        total = sum(pack.size for pack in intent.packs)
+        total += sum(len(after.head) for _, _, after in swaps)
         sent = 0
         there = {blob for blob, one in self._buying.blobs().items() if one.there}
         for pack in intent.packs:
@@ -310,7 +227,8 @@ class Publisher:
                 self._buying.put(pack.blob, self._outbox.get(pack.blob), lasting=pack.lasting)
             sent += pack.size
             report(sent, total)
-        self._publish_head(before, intent.after)
+        for lane, stood, after in swaps:
+            self._publish_head(lane, stood, after)
         self._database.write(lambda tx: published.done(tx, self._number, intent.after))
         self._outbox.keep_only(self._waiting())
         report(total, total)
@@ -321,11 +239,12 @@ class Publisher:
             rows = published.stores(connection, self._parts.vault)
         return {pack.blob for row in rows if row.intent for pack in row.intent.packs}
 
-    def _publish_head(self, before: Published, after: Published) -> None:
+    def _publish_head(self, lane: Lane, before: Published, after: Published) -> None:
+        own = heads.head_name(self._parts.vault_id, self._parts.device.id, lane)
         try:
             for name, data in before.replaces:
                 self._store.publish_head(name, after.head, data, self._genuine)
-            self._store.publish_head(self._name, after.head, before.head or None, self._genuine)
+            self._store.publish_head(own, after.head, before.head or None, self._genuine)
         except ConflictError as error:
             message = f"Another copy of this vault publishes to {self._store.name} as this device."
             raise ConflictError(
@@ -357,53 +276,99 @@ class Publisher:
                 self._buying.forget(one.blob)
 
 
-def _vectors(
-    found: Mapping[tuple[int, str], Ref],
-) -> defaultdict[int, list[tuple[str, Ref]]]:
-    """The vector sections that were written, by the first record of their run: model and place."""
-    by_run: defaultdict[int, list[tuple[str, Ref]]] = defaultdict(list)
-    for (first, name), ref in sorted(found.items()):
-        if _PART in name:
-            by_run[first].append((name.partition(_PART)[0], ref))
-    return by_run
+class _Publication:
+    """One publication in the making.
+
+    Where blobs cost by the piece, the lanes share them. Elsewhere each lane has its own: what is
+    written again for a key of one lane leaves the other as it is.
+
+    Args:
+        store: where to; ``outbox``: takes its packs; ``sections``: seals maps; ``clock``: when.
+    """
+
+    def __init__(self, store: Store, outbox: Outbox, sections: Sections, clock: int) -> None:
+        self._store, self._outbox, self._sections, self._clock = store, outbox, sections, clock
+        self._packings: dict[Lane, Packing] = {}
+        self._maps: list[tuple[int, bytes, PublishedMap | int]] = []
+
+    def _packing(self, lane: Lane) -> Packing:
+        if self._store.joined:
+            lane = Lane.MEMORY
+        return self._packings.setdefault(lane, Packing(self._store, self._outbox))
+
+    def seal(self, plan: LanePlan) -> None:
+        """Seal what a lane wants written."""
+        plan.seal(self._sections.of(plan.journal), self._packing(plan.lane))
+
+    def name_map(self, number: int, content: bytes, standing: PublishedMap | None) -> None:
+        """Let the memory lane's head name a map of chunks, sealed anew where it does not stand."""
+        if standing is not None:
+            self._maps.append((number, content, standing))
+            return
+        data = self._sections.seal(Kind.CHUNK_MAP, content)
+        self._maps.append((number, content, self._packing(Lane.MEMORY).add(data, lasting=False)))
+
+    def _named_maps(self, refs: Mapping[int, Ref]) -> tuple[PublishedMap, ...]:
+        return tuple(
+            one
+            if isinstance(one, PublishedMap)
+            else PublishedMap(number, hashlib.sha256(content).digest(), refs[one])
+            for number, content, one in self._maps
+        )
+
+    def intent(self, state: Published, due: Sequence[LanePlan]) -> Intent:
+        """Make the heads, and say what is sent and what is published then."""
+        packs: list[Pack] = []
+        after: dict[Lane, Published] = {}
+        if self._store.joined:
+            made = [partial(self._head, plan) for plan in due]
+            packed = self._packing(Lane.MEMORY).finish_with_heads(made)
+            packs = packed.packs
+            for plan, place, data in zip(due, packed.places, packed.heads, strict=True):
+                after[plan.lane] = self._after(plan, packed.refs, data, place)
+        else:
+            for plan in due:
+                more, refs = self._packing(plan.lane).finish()
+                packs += more
+                after[plan.lane] = self._after(plan, refs, self._head(plan, refs), None)
+        memory = after.get(Lane.MEMORY, state)
+        states = after.get(Lane.STATE, state.states)
+        return Intent(packs=tuple(packs), after=msgspec.structs.replace(memory, states=states))
+
+    def _head(self, plan: LanePlan, refs: Mapping[int, Ref]) -> bytes:
+        maps = self._named_maps(refs) if plan.lane is Lane.MEMORY else ()
+        return plan.head(self._store, self._clock, plan.runs(refs), [one.ref for one in maps])
+
+    def _after(
+        self, plan: LanePlan, refs: Mapping[int, Ref], data: bytes, place: Ref | None
+    ) -> Published:
+        return Published(
+            number=plan.before.number + 1,
+            head=data,
+            place=place,
+            through=plan.through,
+            runs=plan.runs(refs),
+            chunks=self._named_maps(refs) if plan.lane is Lane.MEMORY else (),
+            at=self._clock,
+            settings=self._store.settings(),
+        )
 
 
-def _run(
-    one: Wanted,
-    found: Mapping[tuple[int, str], Ref],
-    written: Sequence[tuple[str, Ref]],
-    gone: Sequence[int],
-    ended: Collection[bytes],
-) -> PublishedRun:
-    """A run as the head will name it; what stands of it in blobs that ended is not named."""
-    base = one.base
-    if base is None:
-        segment, records = found[one.first, _SEGMENT], one.last - one.first + 1
-        named = [*written]
-    else:
-        segment, records = base.run.segment, base.run.records
-        pairs = zip(base.models, base.run.vectors, strict=True)
-        kept = [(model, ref) for model, ref in pairs if ref.blob not in ended]
-        named = [*((model, ref) for model, ref in kept if model not in one.models), *written]
-    models, vectors = tuple(model for model, _ in named), tuple(ref for _, ref in named)
-    keys = found.get((one.first, _KEYS))
-    if not one.keys and base is not None:
-        keys = base.run.keys
-    dead = planning.erased_within(gone, one.first, one.last)
-    return PublishedRun(one.first, one.last, Run(records, segment, keys, vectors), dead, models)
+def _of(state: Published, lane: Parts) -> Published:
+    """What is published of a lane."""
+    if lane.journal.lane is Lane.MEMORY:
+        return state
+    return state.states or Published()
 
 
-def _previous(state: Published) -> bytes:
-    """What the next head names as the one before it: a restored copy goes on from its source's."""
-    before = state.head or next((data for _, data in state.replaces), b"")
-    return heads.digest(before) if before else GENESIS
+def _swaps(before: Published, after: Published) -> list[tuple[Lane, Published, Published]]:
+    """The heads that a publication changes: of which lane, what stood, and what follows."""
+    pairs = [(Lane.MEMORY, before, after)]
+    if after.states is not None:
+        pairs.append((Lane.STATE, before.states or Published(), after.states))
+    return [one for one in pairs if one[1].number != one[2].number]
 
 
-def _tips(connection: Transaction, vault: int, through: int) -> tuple[Tip, ...]:
-    rows = connection.execute(
-        "SELECT device, sequence, header FROM record r WHERE vault = ?1 AND num <= ?2"
-        " AND sequence = (SELECT max(sequence) FROM record WHERE vault = ?1 AND num <= ?2"
-        "  AND device = r.device) ORDER BY device",
-        (vault, through),
-    ).fetchall()
-    return tuple(Tip(device, sequence, record_hash(header)) for device, sequence, header in rows)
+def last_at(state: Published) -> int:
+    """When a store was last published to, microseconds; 0 before that."""
+    return max(state.at, state.states.at if state.states else 0)

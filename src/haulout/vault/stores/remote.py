@@ -20,8 +20,9 @@ from haulout.log.published import Published, StoreRow
 from haulout.storage.durable import write_file
 from haulout.storage.walrus.config import MAINNET_SHARDS
 from haulout.vault.opening import Parts
+from haulout.vault.stores.laneplan import MOST_RECORDS
 from haulout.vault.stores.outbox import Outbox
-from haulout.vault.stores.publishing import Publisher
+from haulout.vault.stores.publishing import Publisher, last_at
 from haulout.vault.stores.sections import fresh
 from haulout.vault.stores.store import Store
 from haulout.vault.values import StoreSynced, Synced
@@ -34,6 +35,11 @@ _LOCATOR = "haulout:"
 _DAY = 86_400_000_000
 _LOOKED_AFTER = _DAY // 4
 """Microseconds between two looks at what ends in a store whose time ends."""
+STATES_EVERY = 60_000_000
+"""Microseconds at the least between two publications of states alone in the background.
+
+An agent writes all day: every 5 s, a bucket of ten shards would be asked for half a million
+writes a day, which costs more than it may lose; those of a minute its venue tells it again."""
 LOCATOR_FILE = "locator.txt"
 """In the vault's folder: the newest locator, to be kept beside the kit and renewed."""
 
@@ -81,6 +87,8 @@ class Remote:
         credentials: what stores want beside a URL, by the names their own tools use
             (``aws_access_key_id``, ``walrus_token``); never written down.
         openers: how a store of each kind is opened; ``options``: what of the line it may take.
+        states: gives the state lane's database and journal, or None where there is none; raises
+            where it does not open, which keeps no memory waiting.
     """
 
     def __init__(
@@ -89,9 +97,10 @@ class Remote:
         credentials: Mapping[str, str],
         openers: Mapping[str, Opener],
         options: StoreOptions | None = None,
+        states: Callable[[], Parts | None] = lambda: None,
     ) -> None:
         self._parts, self._credentials, self._openers = parts, credentials, openers
-        self._options = options
+        self._options, self._states = options, states
         self._open: dict[int, tuple[str, Store]] = {}
         self._threads = threading.RLock()  # around what is open
         self._turns = threading.RLock()  # a file's lock does not keep this process's threads apart
@@ -188,42 +197,51 @@ class Remote:
         Raises:
             StorageError, HauloutError: every store failed; the first one's error.
         """
+        lane, states_failure = self._lane()
         found: list[StoreSynced] = []
         failures: list[HauloutError] = []
         with self.alone():
             for row in self.rows():
                 try:
                     store = self.store(row)
-                    publisher = Publisher(self._parts, store, row.number, self._outbox)
+                    publisher = Publisher(self._parts, store, row.number, self._outbox, lane)
                     publisher.publish(report, force=force)
                     name, failure = store.name, ""
                 except HauloutError as error:
                     failures.append(error)
                     name, failure = row.kind, str(error)
-                found.append(self._synced(row.number, name, failure))
+                found.append(self._synced(row.number, name, failure, lane))
             self._keep_locator()
         if failures and len(failures) == len(found):
             raise failures[0]
-        return Synced(stores=tuple(found))
+        return Synced(stores=tuple(found), states_failure=states_failure)
 
-    def _synced(self, number: int, name: str, failure: str) -> StoreSynced:
+    def _lane(self) -> tuple[Parts | None, str]:
+        """The state lane, where there is one that opens; or why it does not."""
+        try:
+            return self._states(), ""
+        except HauloutError as error:
+            return None, str(error)
+
+    def _synced(self, number: int, name: str, failure: str, lane: Parts | None) -> StoreSynced:
         row = next(row for row in self.rows() if row.number == number)
         with self._parts.database.read() as connection:
             kept = [one for one in published.blobs(connection, number) if one.there]
-            newest = connection.execute("SELECT max(num) FROM record").fetchone()
-        state = row.state
+        state, states = row.state, row.state.states or Published()
         ends, alarm = self._ends(row)
         return StoreSynced(
             name=name,
             kind=row.kind,
             head=state.number,
             records=sum(run.run.records for run in state.runs),
-            waiting=((newest[0] or 0) if newest else 0) - state.through,
+            waiting=_newest(self._parts) - state.through,
             bytes=sum(one.size for one in kept),
-            published_at=from_microseconds(state.at) if state.at else None,
+            published_at=from_microseconds(last_at(state)) if last_at(state) else None,
             failure=failure,
             ends_in_days=ends,
             alarm=alarm,
+            state_records=sum(run.run.records for run in states.runs),
+            waiting_states=0 if lane is None else _newest(lane) - states.through,
         )
 
     def _ends(self, row: StoreRow) -> tuple[float | None, str]:
@@ -246,7 +264,9 @@ class Remote:
 
     def status(self) -> Synced:
         """What each store holds, as far as this disk knows; nothing is asked."""
-        return Synced(stores=tuple(self._synced(row.number, row.kind, "") for row in self.rows()))
+        lane, failure = self._lane()
+        found = tuple(self._synced(row.number, row.kind, "", lane) for row in self.rows())
+        return Synced(stores=found, states_failure=failure)
 
     def through(self) -> int:
         """The newest record's number that every store holds; 0 where there is no store."""
@@ -255,23 +275,25 @@ class Remote:
     def waiting(self) -> bool:
         """Whether a store lacks records, or was left in the middle of a publication."""
         rows = self.rows()
-        with self._parts.database.read() as connection:
-            newest = connection.execute("SELECT max(num) FROM record").fetchone()
-        last = (newest[0] or 0) if newest else 0
-        return any(row.intent is not None or self._waits(row, last) for row in rows)
+        lane = self._lane()[0] if rows else None
+        return any(row.intent is not None or self._waits(row, lane) for row in rows)
 
-    def _waits(self, row: StoreRow, last: int) -> bool:
+    def _waits(self, row: StoreRow, lane: Parts | None) -> bool:
         """Whether a store lacks records and takes them now, or was not looked after for long."""
         terms, state = self.store(row).terms, row.state
-        if terms is None or not state.number:
-            return state.through < last
+        states = state.states or Published()
         now = self._parts.journal.now()
+        if terms is None or not state.number:
+            if state.through < _newest(self._parts):
+                return True
+            late = now - last_at(state) >= STATES_EVERY
+            return late and lane is not None and states.through < _newest(lane)
         if row.seen is None or now - row.seen.at > _LOOKED_AFTER:
             return True
-        with self._parts.database.read() as connection:
-            new = fresh(connection, self._parts.vault, state.through, last - state.through)
-        since = (now - state.at) / _DAY
-        return lifetimes.publishes(sum(size for _, size in new), since, terms)
+        waiting = _bytes_after(self._parts, state.through)
+        waiting += 0 if lane is None else _bytes_after(lane, states.through)
+        since = (now - last_at(state)) / _DAY
+        return lifetimes.publishes(waiting, since, terms)
 
     def locator(self) -> str:
         """Where the vault's bytes are, as text to keep with the kit.
@@ -316,6 +338,19 @@ class Remote:
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
+
+
+def _newest(parts: Parts) -> int:
+    """The number of a lane's newest record."""
+    with parts.database.read() as connection:
+        row = connection.execute("SELECT max(num) FROM record").fetchone()
+    return (row[0] or 0) if row else 0
+
+
+def _bytes_after(parts: Parts, through: int) -> int:
+    """How many bytes of a lane's records wait after a number."""
+    with parts.database.read() as connection:
+        return sum(size for _, size in fresh(connection, parts.vault, through, MOST_RECORDS))
 
 
 def locator_in(source: str | os.PathLike[str]) -> Locator | None:
@@ -369,6 +404,9 @@ def _settings(place: WalrusPlace) -> str:
         "n_shards": place.n_shards,
         "head": head and (head.blob.hex(), head.offset, head.length, head.digest.hex()),
     }
+    if place.states is not None:
+        blob, offset, length, digest = place.states
+        fields["states"] = (blob.hex(), offset, length, digest.hex())
     return msgspec.json.encode(fields).decode()
 
 
@@ -380,4 +418,5 @@ def _place(row: StoreRow) -> WalrusPlace:
         nodes=tuple(one if isinstance(one, str) else one["url"] for one in fields.get("nodes", ())),
         n_shards=fields.get("n_shards", MAINNET_SHARDS),
         head=row.state.place,
+        states=row.state.states.place if row.state.states else None,
     )

@@ -4,6 +4,7 @@
     records of every run, verified against chain and signature      restored + failed = total
     this machine enrolled as a device
     the index folded anew; computed vectors taken from their sections
+    the state lane, whole or not at all                             restoringstates.py
     the mark that makes the folder a vault
 
 A run that cannot be read is named and counted, and the rest is restored all the same.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,22 +36,23 @@ from haulout.errors import (
 from haulout.index.lexical import note_analyzer
 from haulout.log import published
 from haulout.log.chunkmap import decode_chunk_map
-from haulout.log.head import NO_STORE, Head, Ref, Run, kit_secrets, open_head
+from haulout.log.head import Ref, Run
 from haulout.log.keychain import Keychain
 from haulout.log.published import Published, PublishedMap, PublishedRun
-from haulout.log.record import Lane
 from haulout.log.segment import decode_keys, decode_segment, decode_vectors
 from haulout.storage.durable import make_folder
 from haulout.vault import backup, inspection, opening
 from haulout.vault.attachments import chunks
-from haulout.vault.opening import Parts, World
-from haulout.vault.stores.store import HeadFound, Store
+from haulout.vault.opening import STATES_MADE, Parts, World
+from haulout.vault.stores.newesthead import Found, Opened, newest_head, with_kit
+from haulout.vault.stores.store import Store
 from haulout.vault.stores.taking import Taking
+
+if TYPE_CHECKING:
+    from haulout.vault.stores.restoringstates import StatesRestored
 
 Report = Callable[[int, int | None], None]
 
-_ELSEWHERE = "This head was made for another store."
-_OTHER_LANE = "This head is of another lane."
 _MOST_MOVES = 8
 _MOST_ATTEMPTS = 20
 """Each begins with the head that is the newest then."""
@@ -65,6 +67,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
             are all that the head names.
         chunks: pieces of attachments that are here; failed_chunks: those that are not.
         vectors: computed vectors taken over instead of embedding again.
+        states: states of agents that are here; state_records: entries of their log. They come
+            whole or not at all; where they could not, `failures` says so.
         head: the head's number; published_at: when it was published, microseconds since 1970.
         failures: each part that could not be read, by name, with the reason.
         ignored: heads that were found and not used, with the reason.
@@ -77,6 +81,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     vectors: int
     head: int
     published_at: int
+    states: int = 0
+    state_records: int = 0
     failures: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -84,71 +90,6 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether everything is here."""
         return not self.failures
-
-
-class Found(NamedTuple):
-    """The head to restore from, the store it is in, and the keys that open what it names."""
-
-    head: Head
-    copy: HeadFound
-    store: Store
-    secrets: dict[int, bytes]
-
-
-Opened = Callable[[bytes], tuple[Head, dict[int, bytes]]]
-"""Opens and verifies a head: what it says, and the user keys by generation; or raises."""
-
-
-def with_kit(kit: RecoveryKit) -> Opened:
-    """Heads as the owner's kit opens them."""
-
-    def opened(data: bytes) -> tuple[Head, dict[int, bytes]]:
-        secrets = kit_secrets(data, kit.vault_id, kit.recovery)
-        return open_head(data, kit.vault_id, secrets), secrets
-
-    return opened
-
-
-def newest_head(stores: Sequence[Store], opened: Opened) -> tuple[Found, tuple[str, ...]]:
-    """The newest head that the owner signed, and why other copies were not used.
-
-    Raises:
-        NotFoundError: the stores hold none; StoreUnavailableError: no store can be reached.
-    """
-    usable: list[Found] = []
-    ignored: list[str] = []
-    failures: list[StorageError] = []
-    for store in stores:
-        try:
-            copies = store.heads()
-        except StorageError as error:
-            failures.append(error)
-            ignored.append(f"{store.name}: {error.message}")
-            continue
-        for copy in copies:
-            try:
-                head, secrets = opened(copy.data)
-                head = _settled(head, copy.blob)
-                if head.lane != Lane.MEMORY:
-                    raise DamagedError(_OTHER_LANE)
-                if head.store not in {NO_STORE, store.id}:
-                    raise DamagedError(_ELSEWHERE)
-                usable.append(Found(head, copy, store, secrets))
-            except VaultError as error:
-                ignored.append(f"{copy.source}: {error.message}")
-    if not usable:
-        if failures:
-            raise failures[0]
-        message = "No head of this vault is in these stores."
-        hint = "See that the 24 words and the locator are of the same vault."
-        raise NotFoundError(message, hint=hint)
-    chosen = max(usable, key=lambda found: (found.head.clock, found.head.number))
-    ignored += [
-        f"{other.copy.source}: an older head ({other.head.number})"
-        for other in usable
-        if other.head.number < chosen.head.number and other.head.device == chosen.head.device
-    ]
-    return chosen, tuple(dict.fromkeys(ignored))
 
 
 def follow(
@@ -176,23 +117,6 @@ def follow(
         found.store.close()
         found, ignored = newest_head(stores, opened)
     return found, ignored
-
-
-def _settled(head: Head, own: bytes) -> Head:
-    """A head whose own pack is named by its ID, too: a head cannot name what it stands in."""
-
-    def settled(ref: Ref) -> Ref:
-        return ref if ref.blob else ref._replace(blob=own)
-
-    runs = tuple(
-        run._replace(
-            segment=settled(run.segment),
-            keys=None if run.keys is None else settled(run.keys),
-            vectors=tuple(settled(one) for one in run.vectors),
-        )
-        for run in head.runs
-    )
-    return head._replace(runs=runs, chunks=tuple(settled(one) for one in head.chunks))
 
 
 def restore(
@@ -282,13 +206,20 @@ class _Restoring:
         self._failures += problems
         taken = sum(self._take_vectors(run) for run in self._runs)
         taken_chunks, failed_chunks = self._take_chunks(report)
-        database.write(lambda connection: self._note_stores(connection, stores))
+        from haulout.vault.stores.restoringstates import restore_states  # 20 ms, for a restore
+
+        states = restore_states(self._parts, stores, self._kit, report)
+        if states.failure:
+            self._failures.append(f"states: {states.failure}")
+        database.write(lambda connection: self._note_stores(connection, stores, states))
         return Restored(
             records=self._records,
             failed=self._failed,
             chunks=taken_chunks,
             failed_chunks=failed_chunks,
             vectors=taken,
+            states=states.states,
+            state_records=states.records,
             head=head.number,
             published_at=head.clock,
             failures=tuple(self._failures),
@@ -399,9 +330,13 @@ class _Restoring:
 
     # ------------------------------------------------------------------ going on
 
-    def _note_stores(self, connection: Transaction, stores: Sequence[Store]) -> None:
+    def _note_stores(
+        self, connection: Transaction, stores: Sequence[Store], states: StatesRestored
+    ) -> None:
         """Go on publishing where the head stands; what could not be read is published anew."""
         head, copy = self._found.head, self._found.copy
+        if states.failure or states.found is not None:
+            opening.note_states(connection, self._parts.vault, states.failure or STATES_MADE)
         whole = not self._failed and len(self._maps) == len(head.chunks)
         whole = whole and all(len(run.models) == len(run.run.vectors) for run in self._runs)
         for store in stores:
@@ -415,10 +350,12 @@ class _Restoring:
                     replaces=((copy.name, copy.data),) if copy.name else (),
                     place=copy.place,
                 )
+            state = msgspec.structs.replace(state, states=states.published(store))
             settings = store.settings()
             if store is self._found.store and copy.place and head.stores:
                 settings = head.stores.decode()  # a locator holds less, and nobody signed it
             number = published.add_store(connection, self._parts.vault, store.kind, settings, state)
+            published.inherit(connection, number, states.blobs(store))
             if state.runs:
                 blobs = head.blobs() | {ref.blob for ref in self._places.values()}
                 blobs |= {copy.blob} if copy.blob else set()

@@ -10,7 +10,7 @@ from haulout.crypto.section import Kind, seal_section
 from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError
 from haulout.log.journal import Journal, Stored
-from haulout.log.record import Lane, decode_header
+from haulout.log.record import decode_header
 from haulout.log.segment import (
     RECORD_OVERHEAD,
     SEGMENT_BYTES,
@@ -41,6 +41,10 @@ class Sections:
     def __init__(self, journal: Journal, secrets: Mapping[int, bytes], entropy: Entropy) -> None:
         self._journal, self._secrets, self._entropy = journal, secrets, entropy
 
+    def of(self, journal: Journal) -> Sections:
+        """The same for another lane."""
+        return Sections(journal, self._secrets, self._entropy)
+
     def seal(self, kind: Kind, content: bytes) -> bytes:
         """Seal any content as a section of this vault."""
         return seal_section(self._secrets, kind, self._journal.vault_id, content, self._entropy)
@@ -69,7 +73,7 @@ class Sections:
         if len(records) != last - first + 1:
             message = f"Of records number {first} to {last}, some are missing."
             raise DamagedError(message)
-        return self.seal(Kind.SEGMENT, encode_segment(Lane.MEMORY, records))
+        return self.seal(Kind.SEGMENT, encode_segment(self._journal.lane, records))
 
     def keys(self, connection: Transaction, first: int, last: int) -> bytes | None:
         """The sealed key chunk of a run; None where no key of it is left."""

@@ -160,6 +160,14 @@ class Store(Protocol):
         """
         ...
 
+    def state_heads(self) -> list[HeadFound]:
+        """Every copy of every head of the state lane; where heads have names, of other lanes, too.
+
+        Raises:
+            StoreUnavailableError: nothing of the store can be reached.
+        """
+        ...
+
     def publish_head(
         self, name: str, data: bytes, replaces: bytes | None, genuine: Genuine
     ) -> None:

@@ -125,6 +125,10 @@ class VolumeStore:
             for copy in self.volumes.read_heads(name)
         ]
 
+    def state_heads(self) -> list[HeadFound]:
+        """The same: whose a head is, is known once it is open."""
+        return self.heads()
+
     def publish_head(
         self, name: str, data: bytes, replaces: bytes | None, genuine: Genuine
     ) -> None:

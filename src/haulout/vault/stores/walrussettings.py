@@ -37,7 +37,7 @@ class WalrusSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         send_object_to: an address of one's own that is to hold the blobs; they can be deleted
             by its owner then. The publisher holds them otherwise, and nobody can.
         head: where the newest head stood when a locator was written: blob and digest in
-            hexadecimal, offset and length between them.
+            hexadecimal, offset and length between them; states: the same of the state lane.
         hedge_after, settle_after, confirm_for: seconds, as `NetworkConfig` says.
         connect, silence, read, put: seconds after which a service is given up.
     """
@@ -56,6 +56,7 @@ class WalrusSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     pack_bytes: int = PACK_BYTES
     send_object_to: str | None = None
     head: tuple[str, int, int, str] | None = None
+    states: tuple[str, int, int, str] | None = None
     hedge_after: float = 2.0
     settle_after: float = 600.0
     confirm_for: float = 20.0

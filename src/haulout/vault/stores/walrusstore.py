@@ -92,8 +92,8 @@ class WalrusStore:
         return self.network.current_epoch()
 
     def settings(self) -> str:
-        """The settings as JSON, without where a head stood."""
-        return write_settings(msgspec.structs.replace(self._settings, head=None))
+        """The settings as JSON, without where heads stood."""
+        return write_settings(msgspec.structs.replace(self._settings, head=None, states=None))
 
     def blob_id(self, data: bytes) -> bytes:
         """The ID that these bytes have on this network."""
@@ -171,9 +171,16 @@ class WalrusStore:
         Raises:
             StorageError: it cannot be read.
         """
-        if self._settings.head is None:
+        return self._head_at(self._settings.head)
+
+    def state_heads(self) -> list[HeadFound]:
+        """The state lane's head that the settings name. Raises as `heads`."""
+        return self._head_at(self._settings.states)
+
+    def _head_at(self, named: tuple[str, int, int, str] | None) -> list[HeadFound]:
+        if named is None:
             return []
-        blob, offset, length, digest = self._settings.head
+        blob, offset, length, digest = named
         try:
             place = Ref(bytes.fromhex(blob), offset, length, bytes.fromhex(digest))
         except ValueError as error:
