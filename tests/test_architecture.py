@@ -48,7 +48,7 @@ LAYERS: dict[str, set[str]] = {
     "operations": {"state", "vault"},
     "interchange": {"crypto.grants", "crypto.keys", "operations", "vault"},
     "server": {"crypto.grants", "crypto.keys", "operations", "vault"},
-    "integrations": {"crypto.grants", "crypto.keys", "operations", "vault"},
+    "integrations": {"crypto.grants", "crypto.keys", "operations", "state", "vault"},
 }  # fmt: skip
 UNITS = {*LAYERS, "haulout", "testing", "cli"} - COMMON
 LAYERS["haulout"] = UNITS - {

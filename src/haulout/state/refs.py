@@ -46,16 +46,37 @@ class Rules(NamedTuple):
 
 VENUES: Final[Mapping[str, Rules]] = {
     "binance": Rules("C", "hex", "newClientOrderId"),
+    "binanceusdm": Rules("C", "hex", "newClientOrderId"),  # stops: clientAlgoId
     "bybit": Rules("B", "hex", "orderLinkId"),
-    "okx": Rules("C", "hex", "clOrdId"),
+    "okx": Rules("C", "hex", "clOrdId"),  # letters and digits only; stops: algoClOrdId
     "coinbase": Rules("A", "uuid", "client_order_id"),
     "coinbaseexchange": Rules("D", "uuid", "client_oid"),
     "kraken": Rules("C", "uuid", "cl_ord_id"),
+    "krakenfutures": Rules("C", "uuid", "cliOrdId"),
+    "kucoin": Rules("D", "hex", "clientOid"),
+    "bitget": Rules("D", "hex", "clientOid"),
+    "gate": Rules("D", "base62", "text", prefix="t-"),  # 28 characters behind t-
+    "mexc": Rules("D", "hex", "newClientOrderId"),  # 32 characters
+    "htx": Rules("C", "hex", "client-order-id"),  # unique for 8 to 24 hours
+    "cryptocom": Rules("D", "uuid", "client_oid"),  # 36 characters
     "alpaca": Rules("B", "uuid", "client_order_id"),
+    "hyperliquid": Rules("D", "0xhex", "cloid"),
+    "deribit": Rules("D", "hex", "label"),  # 64 characters
+    "bitstamp": Rules("D", "uuid", "client_order_id"),
+    "woo": Rules("D", "number", "clientOrderId"),  # stops: clientAlgoOrderId
+    "phemex": Rules("C", "uuid", "clOrdID"),  # 40 characters
+    "bingx": Rules("D", "hex", "newClientOrderId"),  # 40 characters
+    "whitebit": Rules("D", "uuid", "clientOrderId"),
     "ibkr": Rules("D", "base62", "orderRef"),
     "metatrader5": Rules("D", "base62", "comment"),
 }
-"""The venues that are known by more than their adapter in ccxt."""
+"""The venues that are known by more than their adapter in ccxt, whose names they bear here.
+
+Where it is not documented that a second order with the same ID is refused, the class is D.
+"""
+
+UNKNOWN: Final = Rules("D", "hex", "clientOrderId")
+"""What is assumed of any other venue."""
 
 
 def write(intent: bytes, code: Code, prefix: str = "") -> str:
