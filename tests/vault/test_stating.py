@@ -294,6 +294,18 @@ def test_the_owner_speaks_and_settles_past_an_agents_lease(vault: Vault) -> None
     assert vault.state_events("bots/btc")[-1].by == "owner"
 
 
+def test_what_a_recovery_forbids_is_not_said_to_be_the_owners_word(vault: Vault) -> None:
+    vault.state("bots/btc").pause("older than the venue", by="recovery")
+    assert vault.state_events("bots/btc")[-1].by == "recovery"
+    reason = "the recovery said pause (older than the venue)"
+    assert vault.show_state("bots/btc").reasons == (reason,)
+    with pytest.raises(ActionRefusedError) as refused:
+        vault.reserve("order", state="bots/btc")
+    assert reason in str(refused.value)
+    vault.pause_states("bots/btc")
+    assert vault.show_state("bots/btc").reasons == ("the owner said pause",)
+
+
 # ------------------------------------------------------------------ another process
 
 BOT = """

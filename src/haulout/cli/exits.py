@@ -32,7 +32,7 @@ MEANINGS: Final[dict[int, str]] = {
     OK: "done",
     FAILED: "failed for another reason, or answered no when asked",
     USAGE: "the command line, a filter, a time or a file is not right; nothing was written",
-    NOT_FOUND: "no such memory, operation or volume, or it was erased",
+    NOT_FOUND: "no such memory, operation, volume or state, or it was erased",
     CONFLICT: "something else stands where the command expected to write",
     UNUSABLE: "there is no vault, one too many, or it is locked or of another version",
     DAMAGED: "bytes are not what was written; the message names the file",

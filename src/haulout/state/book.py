@@ -67,7 +67,8 @@ class Book(msgspec.Struct, kw_only=True):
         held: costs that stay held, by intent; spent: costs and charges by unit and minute.
         closed: intents that were closed before their own end was known: they hold nothing.
         limits: set by the agent; owner_limits: by the owner, who is right.
-        halted: ``""``, ``pause`` or ``flatten``; halted_at, halted_why: since when, and why.
+        halted: ``""``, ``pause`` or ``flatten``; halted_at, halted_why, halted_by: since when,
+            why, and who said so: the owner or a recovery.
         lease: the newest.
     """
 
@@ -88,6 +89,7 @@ class Book(msgspec.Struct, kw_only=True):
     halted: str = ""
     halted_at: int = 0
     halted_why: str = ""
+    halted_by: str = "owner"
     lease: Lease = Lease()
 
     # ------------------------------------------------------------------ asking
@@ -227,6 +229,7 @@ def _override(book: Book, _number: int, event: Event) -> None:
     action = event.body["action"]
     book.halted = "" if action == "resume" else action
     book.halted_at, book.halted_why = event.at, event.body.get("why", "")
+    book.halted_by = event.body.get("by", "owner")
 
 
 def _lease(book: Book, _number: int, event: Event) -> None:

@@ -190,7 +190,7 @@ _FIELDS: Final[Mapping[int, tuple[Mapping[str, int], Mapping[str, int]]]] = {
     Kind.SNAPSHOT: ({"journal": _TEXT, "schema": _INT, "through": _INT, "value": _JSON}, {}),
     Kind.LIMITS: ({"by": _TEXT, "limits": _LIMITS}, {}),
     Kind.CHARGE: ({"unit": _TEXT, "amount": _AMOUNT}, {"why": _TEXT}),
-    Kind.OVERRIDE: ({"action": _TEXT}, {"why": _TEXT}),
+    Kind.OVERRIDE: ({"action": _TEXT}, {"why": _TEXT, "by": _TEXT}),
     Kind.LEASE: ({"holder": _TEXT, "until": _INT}, {}),
     Kind.TAG: ({"tag": _TAG}, {}),
     Kind.INTENT: (

@@ -273,7 +273,7 @@ def _adopt(resolver: Resolver, listed: list[Seen], *, confirmed: bool) -> _Found
 
 def _forbid(state: State, why: str, *, confirmed: bool) -> None:
     if not confirmed and not state.halted:
-        state.pause(why)
+        state.pause(why, by="recovery")
 
 
 class _Found(NamedTuple):

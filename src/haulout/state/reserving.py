@@ -95,7 +95,7 @@ def forbidden(book: Book, wanted: Intent, now: int, epoch: int) -> list[str]:
         return reasons
     if book.halted:
         why = f" ({book.halted_why})" if book.halted_why else ""
-        reasons.append(f"the owner said {book.halted}{why}")
+        reasons.append(f"the {book.halted_by} said {book.halted}{why}")
     for one in book.pending_on(wanted.target, wanted.role):
         if one.id != wanted.id:
             reasons.append(f"nobody knows yet what became of intent {one.text} on the same target")

@@ -348,9 +348,9 @@ class State(Writing):
             body["why"] = why[:1000]
         self._say(Kind.CHARGE, body, by_owner=False)
 
-    def pause(self, why: str = "") -> None:
-        """The owner forbids entries, until `resume`."""
-        self._override("pause", why)
+    def pause(self, why: str = "", *, by: str = "owner") -> None:
+        """The owner, or a recovery that found something amiss, forbids entries until `resume`."""
+        self._override("pause", why, by)
 
     def flatten(self, why: str = "") -> None:
         """The owner forbids entries and asks the agent to close everything, until `resume`."""
@@ -360,8 +360,10 @@ class State(Writing):
         """The owner allows entries again."""
         self._override("resume", why)
 
-    def _override(self, action: str, why: str) -> None:
+    def _override(self, action: str, why: str, by: str = "owner") -> None:
         body = {"action": action}
+        if by != "owner":
+            body["by"] = by
         if why:
             body["why"] = why[:1000]
         self._say(Kind.OVERRIDE, body, by_owner=True)

@@ -229,7 +229,7 @@ def reasons(book: Book, now: int) -> tuple[str, ...]:
     found = reserving.lost_lease(book, 0, now)
     if book.halted:
         why = f" ({book.halted_why})" if book.halted_why else ""
-        found.append(f"the owner said {book.halted}{why}")
+        found.append(f"the {book.halted_by} said {book.halted}{why}")
     found += [
         f"nobody knows what became of {tail(one.text)} ({one.action} {one.target}".rstrip() + ")"
         for one in book.open_intents()
@@ -322,7 +322,5 @@ def event_report(numbered: Numbered) -> StateEvent:
 
 
 def _writer(event: Event) -> str:
-    if event.kind == Kind.OVERRIDE:
-        return "owner"
-    by = str(event.body.get("by", ""))
+    by = str(event.body.get("by", "owner" if event.kind == Kind.OVERRIDE else ""))
     return "" if event.kind == Kind.LIMITS and by == "agent" else by
