@@ -1,4 +1,4 @@
-"""What a recovery may not forget between two starts."""
+"""What a recovery may not forget between two starts, and what it may not take for lost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from haulout.errors import ActionRefusedError
 from haulout.state.acting import Actor
 from haulout.state.recovery import recover
+from haulout.state.refs import Class
 from haulout.state.state import State
 from haulout.testing.venue.simulated import SimulatedVenue
 
@@ -100,3 +101,14 @@ def test_a_confirmation_does_not_lift_what_the_owner_said(
     actor = Actor(state, venue, sleep=venue.advance)
     assert not actor.recover(confirmed=True).ready
     assert state.halted == "flatten"
+
+
+@pytest.mark.parametrize("kind", ["A", "B", "C"])
+def test_an_order_is_not_taken_for_lost_where_only_the_look_up_by_id_fails(kind: Class) -> None:
+    venue = SimulatedVenue(kind, prices={"BTC/USDT": "100"})
+    venue.fault("cut_after_accept")
+    venue.fault("lookup_missing", count=-1)
+    state = State.in_memory(now=venue.now)
+    acted = Actor(state, venue, sleep=venue.advance).act("order", ORDER, key="s1")
+    assert acted.intent.status == "done"
+    assert _accepted(venue) == ["s1"]

@@ -1,8 +1,8 @@
 """What became of an action whose outcome nobody knows: looked up before anything is sent again.
 
 By the venue's class (docs/spec/state.md, "Order of an action"): A answers a second sending with the
-first order, B and C are asked by ID, twice, with the settling time between, and C by its fills as
-well, D is read through and matched, or left to a person.
+first order, B and C are asked by ID and by what they list, twice, with the settling time between,
+D is read through and matched, or left to a person.
 """
 
 from __future__ import annotations
@@ -180,9 +180,8 @@ class Resolver:
         return self.state.settle(intent, "absent", why="not found, and not found again")
 
     def _look(self, intent: Intent) -> Seen | None:
-        kind = self.venue.rules.kind
-        found = None if kind == "D" else self.venue.find(intent)
-        if found is None and kind != "B":
+        found = None if self.venue.rules.kind == "D" else self.venue.find(intent)
+        if found is None:  # a look-up by ID may fail for what a list shows
             since = max(min(intent.at, self.state.now()) - _BEFORE_US, 0)
             found = next((s for s in self.venue.listed(since) if s.intent == intent.id), None)
         return found
