@@ -346,7 +346,7 @@ def test_a_changed_backup_and_another_vaults_words_are_refused_by_name(
     _.close()
     for name, content, words, kind in (
         ("none.backup", b"something else", kit, InputError),
-        ("later.backup", data.replace(b"backup 2\n", b"backup 3\n", 1), kit, VaultVersionError),
+        ("later.backup", data.replace(b"backup 3\n", b"backup 4\n", 1), kit, VaultVersionError),
         ("head.backup", data[:100] + b"?" + data[101:], kit, DamagedError),
         ("short.backup", data[: len(data) // 2], kit, DamagedError),
         ("body.backup", data[:-3000] + b"?" + data[-2999:], kit, DamagedError),

@@ -88,7 +88,7 @@ def publisher(vault: Vault, fuse: Fuse) -> tuple[Publisher, Callable[[], None]]:
     database: Any = Stopping(vault._parts.database, fuse, "write")
     box: Any = Stopping(Outbox(vault.path), fuse, "put", "keep_only")
     parts = dataclasses.replace(vault._parts, database=database)
-    return Publisher(parts, stopping, row.number, box), store.close
+    return Publisher(parts, stopping, row.number, box, vault._lane_parts()), store.close
 
 
 def restored(locator: str, words: str, folder: Path) -> tuple[Vault, restoring.Restored]:

@@ -88,14 +88,14 @@ def publisher(vault: Vault, fuse: Fuse | None = None) -> tuple[Publisher, Callab
     row = vault._remote.row("volumes")
     assert row is not None
     store: Any = store_of(vault)
-    parts, outbox = vault._parts, Outbox(vault.path)
+    parts, outbox, lane = vault._parts, Outbox(vault.path), vault._lane_parts()
     if fuse is None:
-        return Publisher(parts, store, row.number, outbox), store.close
+        return Publisher(parts, store, row.number, outbox, lane), store.close
     stopping: Any = Stopping(store, fuse, "put", "publish_head", "delete")
     database: Any = Stopping(parts.database, fuse, "write")
     parts = dataclasses.replace(parts, database=database)
     box: Any = Stopping(outbox, fuse, "put", "keep_only")
-    return Publisher(parts, stopping, row.number, box), store.close
+    return Publisher(parts, stopping, row.number, box, lane), store.close
 
 
 def restored(vault: Vault, words: str, folder: Path) -> tuple[Vault, restoring.Restored]:

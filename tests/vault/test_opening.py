@@ -344,7 +344,7 @@ def test_a_backup_is_not_restored_over_a_vault(
     [
         (lambda _: b"", InputError),
         (lambda data: b"PK" + data, InputError),
-        (lambda data: data.replace(b"backup 2\n", b"backup 3\n", 1), VaultVersionError),
+        (lambda data: data.replace(b"backup 3\n", b"backup 4\n", 1), VaultVersionError),
         (lambda data: data[:10], (InputError, VaultVersionError, DamagedError)),
         (lambda data: data[:60], DamagedError),
         (lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:], DamagedError),

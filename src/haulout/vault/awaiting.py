@@ -116,8 +116,14 @@ class Awaiting:
             vectors: throw computed vectors away too; they are then embedded again.
             progress: called with records done and their number.
 
+        The views of states are made again as well.
+
         Returns:
             how many versions were indexed.
+
+        Raises:
+            DamagedError: a record cannot be folded; of memories first, which then stay as they
+            were, then of states.
         """
         return await self._threads.run(
             self._vault.rebuild, vectors=vectors, progress=on_loop(progress)

@@ -1,16 +1,17 @@
 r"""Backup: the whole vault in one sealed file, and a vault made from it (docs/spec/backup.md).
 
-    "haulout backup 2\n" || u32 length || header (canonical CBOR) || SHA-256 of the above
-    || database || chunks of attachments, each: ID (16) || u32 length || sealed bytes
-    || 20 zero bytes
+    "haulout backup 3\n" || u32 length || header (canonical CBOR) || SHA-256 of the above
+    || database || the state lane's || chunks of attachments, each: ID (16) || u32 length
+    || sealed bytes || 20 zero bytes
 
-The database is a copy of the memory lane, its pages sealed under a key made for this file; the
-header holds that key wrapped to the recovery kit. No device secret is in it. Chunks are taken as
-they stand: the keys that open them are in the database.
+The databases are copies of the lanes, their pages sealed under keys made for this file; the
+header holds what they derive from, wrapped to the recovery kit. No device secret is in it. Chunks
+are taken as they stand: the keys that open them are in the database.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import secrets
@@ -23,9 +24,10 @@ from typing import Any, BinaryIO, cast
 
 import apsw
 import cbor2
+import msgspec
 
 from haulout.crypto.chunk import SEALED_BYTES
-from haulout.crypto.keys import DeviceKeys, wrap_to
+from haulout.crypto.keys import DeviceKeys, derive, wrap_to
 from haulout.crypto.kit import RecoveryKit
 from haulout.database.connection import connect
 from haulout.database.failures import translated
@@ -40,8 +42,10 @@ from haulout.errors import (
     VaultLockedError,
     VaultVersionError,
 )
-from haulout.log import chunktable
+from haulout.log import chunktable, published
+from haulout.log import head as heads
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
+from haulout.log.published import Published
 from haulout.log.record import RecordType, canonical
 from haulout.storage.durable import make_folder, replacing, storage_error, sync_folder
 from haulout.vault import opening
@@ -50,7 +54,8 @@ from haulout.vault.opening import Parts, World
 from haulout.vault.values import BackedUp
 
 _MAGIC = b"haulout backup "
-_VERSION = b"2\n"
+_VERSION = b"3\n"
+_WITHOUT_STATES = b"2\n"
 _WITHOUT_CHUNKS = b"1\n"  # the database is the rest of the file
 _FRAME = 16 + 4
 _END = bytes(_FRAME)
@@ -63,43 +68,76 @@ def _context(vault_id: bytes) -> bytes:
     return b"haulout/1/backup\0" + vault_id
 
 
-def write(parts: Parts, file: Path) -> BackedUp:
-    """Write a backup of one moment; the file is replaced whole or not at all."""
+def write(
+    parts: Parts, file: Path, states: Parts | None = None, states_failure: str = ""
+) -> BackedUp:
+    """Write a backup of one moment of each lane; the file is replaced whole or not at all.
+
+    The state lane's moment is the later one: what the other knows to be published of it is in it.
+
+    Args:
+        parts: the open vault; ``file``: where to.
+        states: the state lane's database and journal; None where there is none that opens.
+        states_failure: why it does not open, to be told.
+    """
     key = secrets.token_bytes(32)
     with parts.database.read() as connection:
         parts.journal.refresh_keys(connection)
-        records = connection.execute("SELECT count(*) FROM record").fetchone()
     wrapped = wrap_to(parts.journal.keychain.kit_public, key, _context(parts.vault_id))
     copy = file.with_name(f".{file.name}.copy-{secrets.token_hex(4)}")
+    lane = copy.with_name(f"{copy.name}-states")
     try:
         with _files_held(parts) as heard:
             parts.database.copy_to(copy, key)
+            if states is not None:
+                states.database.copy_to(lane, _states_key(key))
+            sizes = [one.stat().st_size if one.exists() else 0 for one in (copy, lane)]
             head = _head({
-                "vault": parts.vault_id, "key": wrapped, "database": copy.stat().st_size,
+                "vault": parts.vault_id, "key": wrapped, "database": sizes[0], "states": sizes[1],
             })  # fmt: skip
-            with (
-                replacing(file) as temporary,
-                temporary.open("xb") as target,
-                copy.open("rb") as body,
-            ):
+            with replacing(file) as temporary, temporary.open("xb") as target:
                 temporary.chmod(0o600)
                 target.write(head)
-                shutil.copyfileobj(body, target, _PIECE)
+                for one in (copy, *([lane] if states is not None else [])):
+                    with one.open("rb") as body:
+                        shutil.copyfileobj(body, target, _PIECE)
                 written, missing = _write_chunks(parts, _chunks_in(copy, key), target, heard)
+        counts = [_records_in(copy, key), _records_in(lane, _states_key(key)) if states else 0]
     except OSError as error:
         raise storage_error(error, file) from error
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-    assert records
+        _remove(copy, lane)
     return BackedUp(
         path=str(file),
-        records=records[0],
+        records=counts[0],
         bytes=file.stat().st_size,
         chunks=written,
         missing=missing,
+        state_records=counts[1],
+        states_failure=states_failure,
     )
+
+
+def _states_key(key: bytes) -> bytes:
+    """The key of the state lane's pages in a backup: one key seals the pages of one file."""
+    return derive(key, "backup/states")
+
+
+def _remove(*copies: Path) -> None:
+    for copy in copies:
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+
+
+def _records_in(copy: Path, key: bytes) -> int:
+    """How many records a copy of a lane's database holds."""
+    connection = connect(copy, key)
+    try:
+        found = cast("Transaction", connection).execute("SELECT count(*) FROM record").fetchone()
+        return found[0] if found else 0
+    finally:
+        connection.close()
 
 
 def _head(fields: dict[str, Any]) -> bytes:
@@ -169,7 +207,7 @@ def _read_head(file: Path) -> tuple[dict[str, Any], int]:
         raise InputError(message)
     start = len(_MAGIC) + len(_VERSION)
     version = data[len(_MAGIC) : start]
-    if version not in {_VERSION, _WITHOUT_CHUNKS}:
+    if version not in {_VERSION, _WITHOUT_STATES, _WITHOUT_CHUNKS}:
         message = f"{file.name} is a backup of a later version."
         raise VaultVersionError(message)
     end = start + 4 + int.from_bytes(data[start : start + 4], "big")
@@ -182,7 +220,9 @@ def _read_head(file: Path) -> tuple[dict[str, Any], int]:
             raise TypeError(file.name)
         if version == _WITHOUT_CHUNKS:
             header["database"] = file.stat().st_size - end - 32
-        if type(header["database"]) is not int:
+        if version != _VERSION:
+            header["states"] = 0
+        if any(type(header[name]) is not int for name in ("database", "states")):
             raise TypeError(file.name)
     except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
         message = f"The header of {file.name} does not have the form of docs/spec/backup.md."
@@ -211,17 +251,59 @@ def restore(
     opening.begin(folder)
     device = DeviceKeys(world.entropy(32))
     opening.write_keyfile(folder, device, vault_id, passphrase, world.entropy)
-    _unpack(file, start, head["database"], key, folder, device)
+    _unpack(file, start, head["database"], key, folder / opening.DATABASE, device)
+    start += head["database"]
+    if head["states"]:
+        _unpack(file, start, head["states"], _states_key(key), folder / opening.STATES, device)
     database = opening.open_database(folder, device, world, create=False)
     parts = opening.assemble(folder, vault_id, device, database, world)
     try:
         database.write(lambda connection: enrol(connection, parts, kit))
-        _restore_chunks(file, start + head["database"], parts)
+        database.write(lambda connection: _take_over(connection, parts))
+        if head["states"]:
+            _enrol_states(parts, kit)
+        _restore_chunks(file, start + head["states"], parts)
         opening.write_mark(folder, vault_id)
     except BaseException:
         database.close()
         raise
     return parts
+
+
+def _enrol_states(parts: Parts, kit: RecoveryKit) -> None:
+    """Make the new device one of the state lane, too, which stands in its place already."""
+    from haulout.vault.statelane import lane_journal, open_lane
+
+    lane = dataclasses.replace(
+        parts, database=open_lane(parts, create=False), journal=lane_journal(parts)
+    )
+    try:
+        lane.database.write(lambda connection: enrol(connection, lane, kit))
+    finally:
+        lane.database.close()
+
+
+def _take_over(connection: Transaction, parts: Parts) -> None:
+    """Go on publishing as the new device: its heads take the place of the old one's.
+
+    What was under way is let go: its packs are not in the backup, and its head was signed by the
+    other device. Where the other has published since, its head stands, and the first sync is told.
+    """
+    parts.journal.refresh_keys(connection)
+    for row in published.stores(connection, parts.vault):
+        state = _taken_over(parts, row.state)
+        if state.states is not None:
+            state = msgspec.structs.replace(state, states=_taken_over(parts, state.states))
+        published.give_up(connection, row.number)
+        published.done(connection, row.number, state)
+
+
+def _taken_over(parts: Parts, state: Published) -> Published:
+    if not state.head or state.place is not None:  # one without a name is in nobody's place
+        return state
+    found = heads.open_head(state.head, parts.vault_id, parts.journal.keychain.user_secrets())
+    name = heads.head_name(parts.vault_id, found.device, found.lane)
+    return msgspec.structs.replace(state, head=b"", replaces=((name, state.head),))
 
 
 class AttachmentsMissingWarning(UserWarning):
@@ -249,10 +331,9 @@ def _restore_chunks(file: Path, start: int, parts: Parts) -> None:
         warnings.warn(message, AttachmentsMissingWarning, stacklevel=4)
 
 
-def _unpack(
-    file: Path, start: int, size: int, key: bytes, folder: Path, device: DeviceKeys
-) -> None:
-    """Copy the backup's database into place under the new device's database key."""
+def _unpack(file: Path, start: int, size: int, key: bytes, place: Path, device: DeviceKeys) -> None:
+    """Copy one of the backup's databases into place under the new device's database key."""
+    folder = place.parent
     copy = folder / f".restore-{secrets.token_hex(4)}.db"
     try:
         with file.open("rb") as source, copy.open("xb") as target:
@@ -260,14 +341,12 @@ def _unpack(
             while size and (piece := source.read(min(size, _PIECE))):
                 target.write(piece)
                 size -= len(piece)
-        _rekey(copy, key, folder / opening.DATABASE, device.database, file.name)
+        _rekey(copy, key, place, device.database, file.name)
         sync_folder(folder)
     except OSError as error:
         raise storage_error(error, folder) from error
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                copy.with_name(copy.name + suffix).unlink(missing_ok=True)
+        _remove(copy)
 
 
 def _rekey(source: Path, key: bytes, target: Path, new_key: bytes, name: str) -> None:

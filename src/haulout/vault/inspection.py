@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,16 +14,17 @@ from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError, ErasedError, HauloutError, StorageError
 from haulout.index import lexical, lists, memories, vectors
 from haulout.index.schema import ATTACHMENT_COLUMNS, INDEX_TABLES
-from haulout.log import chain, chunktable
+from haulout.log import chunktable
 from haulout.log.clock import from_microseconds
 from haulout.log.journal import Journal, Stored
 from haulout.log.memory import Content, read_payload
-from haulout.log.record import NO_NAMESPACE, Lane, RecordType, id_text
+from haulout.log.record import RecordType, id_text
 from haulout.log.schema import CHUNK_TABLES
 from haulout.vault.arguments import silent
 from haulout.vault.attachments import chunks, chunkuses
 from haulout.vault.attachments.chunks import Space
 from haulout.vault.attachments.chunkuses import Rebuilding, UsesFold
+from haulout.vault.chainchecking import ChainChecking
 from haulout.vault.dividing import divide_where_due
 from haulout.vault.opening import DATABASE, Parts
 from haulout.vault.values import CheckReport, Stats
@@ -386,45 +386,17 @@ def _check_records(
     findings: _Findings,
     report: Report,
 ) -> None:
-    tips: defaultdict[bytes, chain.Tip] = defaultdict(lambda: chain.EMPTY)
-    devices = parts.journal.keychain.devices
-    keyed = {row[0] for row in connection.execute("SELECT num FROM record_key")}
+    checking = ChainChecking(connection, parts, DATABASE)
     for stored, problem in _replay(connection, expected, parts.journal, uses, report):
-        findings.records += 1
-        header = stored.header
         if problem:
             findings.add(f"{DATABASE}, {problem}")
-        try:
-            _, tips[header.device] = chain.follow(
-                tips[header.device], stored.header_bytes, stored.payload
-            )
-        except DamagedError as error:
-            findings.add(f"{DATABASE}: {error.message}")
-            tips[header.device] = chain.Tip(
-                header.sequence, chain.record_hash(stored.header_bytes), header.clock
-            )
-        public = devices.get(header.device, (b"",))[0]
-        for problem_of_origin in _origin(stored, parts.vault_id, public):
-            findings.add(f"{DATABASE}: record {header.sequence} {problem_of_origin}.")
-        if header.type == RecordType.FORGET and not problem:
+        for wrong in checking.problems(stored):
+            findings.add(wrong)
+        if stored.header.type == RecordType.FORGET and not problem:
             for survivor in _survivors(connection, parts.vault, stored):
                 findings.add(f"{DATABASE}: memory {survivor} was erased, but is still there.")
-        if header.namespace == NO_NAMESPACE:
-            continue
-        if (stored.payload is None) == (stored.num in keyed):
-            findings.add(f"{DATABASE}: record {header.sequence} has a payload or key too many.")
-        findings.erased += stored.payload is None
-        findings.payloads += stored.payload is not None
-
-
-def _origin(stored: Stored, vault_id: bytes, public_key: bytes) -> Iterator[str]:
-    """What is wrong with where a record says it comes from."""
-    if not chain.signature_matches(stored.header_bytes, stored.signature, public_key):
-        yield "is not signed by its device"
-    if stored.header.vault != vault_id:
-        yield "belongs to another vault"
-    if stored.header.lane != Lane.MEMORY:
-        yield "belongs to another lane"
+    findings.records, findings.payloads = checking.records, checking.payloads
+    findings.erased = checking.erased
 
 
 def _survivors(connection: Transaction, vault: int, forget: Stored) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from haulout.errors import HauloutError
 from haulout.index.search import Searcher
 from haulout.vault.background import Background
 from haulout.vault.backlog import Backlog
@@ -108,6 +109,13 @@ class OpenVault:
             return None
         lane = self._lane
         return lane.parts() if lane.is_there else None
+
+    def _lane_or_why(self) -> tuple[Parts | None, str]:
+        """The same, or why it does not open: what memories need not wait for."""
+        try:
+            return self._lane_parts(), ""
+        except HauloutError as error:
+            return None, str(error)
 
     @property
     def path(self) -> Path | None:

@@ -190,7 +190,8 @@ class Recalling(OpenVault):
 
     def namespaces(self) -> list[str]:
         """The names of the namespaces that hold something, sorted."""
-        return sorted(self.stats().namespaces)
+        with self._database.read() as connection:
+            return sorted(inspection.stats(connection, self._parts, None).namespaces)
 
     def stats(self) -> Stats:
         """The vault in figures."""
@@ -201,7 +202,16 @@ class Recalling(OpenVault):
         if age is not None:
             return msgspec.structs.replace(found, **age._asdict(), durability="remote")
         # The stores are looked at after the records: then what is remote is all that was counted.
-        synced = self._remote.status()
-        if not synced.stores or not synced.complete:
-            return found
-        return msgspec.structs.replace(found, durability="remote")
+        stores = self._remote.status().stores
+        if stores and not any(one.failure or one.waiting for one in stores):
+            found = msgspec.structs.replace(found, durability="remote")
+        lane, failure = self._lane_or_why()
+        if lane is None:
+            return msgspec.structs.replace(found, states_failure=failure)
+        from haulout.vault import statekeeping
+
+        states = statekeeping.count(lane)
+        return msgspec.structs.replace(
+            found, states=states.states, state_records=states.records,
+            bytes=found.bytes + states.bytes,
+        )  # fmt: skip

@@ -111,6 +111,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
         model: the embedding model in use, or None: recall is by words.
         vectors: versions with a vector of that model; waiting: versions that have none yet.
         newest: when the newest memory was recorded.
+        states: states of agents; state_records: entries of their log, in a file of its own, which
+            ``bytes`` counts as well; states_failure: why they cannot be read, in words.
         durability: "remote" where there are stores and every one of them holds every record;
             "local" otherwise.
         head: of a replica, the number of the head it was made of, 0 for any other vault;
@@ -134,6 +136,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     head: int = 0
     as_of: datetime | None = None
     refreshed_at: datetime | None = None
+    states: int = 0
+    state_records: int = 0
+    states_failure: str = ""
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +149,8 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
         payloads: payloads unsealed; erased: payloads that were destroyed on purpose.
         versions: rows of the view compared with the log.
         chunks: pieces of attachments that were read and opened.
+        states: states of agents whose events were unsealed and folded; state_records: entries of
+            their log that were verified like the others.
         problems: findings, each naming a file or record; empty when all is sound.
         cleared: leftovers of earlier forgets that this check removed.
         pending: those that it could not remove yet, because another process reads them.
@@ -161,6 +168,8 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     pending: tuple[str, ...] = ()
     remote_sections: int = 0
     remote_bytes: int = 0
+    states: int = 0
+    state_records: int = 0
 
     @property
     def sound(self) -> bool:
@@ -391,6 +400,8 @@ class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: the file; ``bytes``: its size; ``records``: entries of the log.
         chunks: pieces of attachments in it; missing: those that were not here to be taken.
+        state_records: entries of the state lane in it; states_failure: why it holds none although
+            the vault has states, in words.
     """
 
     path: str
@@ -398,3 +409,5 @@ class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     chunks: int = 0
     missing: int = 0
+    state_records: int = 0
+    states_failure: str = ""

@@ -12,7 +12,7 @@ from haulout.errors import CodingError, DamagedError, ErasedError, StorageError,
 from haulout.log import chunktable
 from haulout.log.chunkmap import decode_chunk_map
 from haulout.log.head import Ref, open_head
-from haulout.log.published import StoreRow
+from haulout.log.published import Published
 from haulout.log.segment import decode_keys, decode_segment, decode_vectors, open_codes
 from haulout.vault.attachments import chunks
 from haulout.vault.opening import Parts
@@ -50,9 +50,7 @@ class _Part(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Checking:
-    parts: Parts
-    secrets: dict[int, bytes]
+class _Findings:
     sections: int = 0
     bytes: int = 0
     problems: list[str] = field(default_factory=list[str])
@@ -60,6 +58,17 @@ class _Checking:
     def add(self, problem: str) -> None:
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(problem)
+
+
+@dataclass(slots=True)
+class _Checking:
+    parts: Parts
+    secrets: dict[int, bytes]
+    found: _Findings
+
+    def of(self, lane: Parts) -> _Checking:
+        """The same findings, of another lane's records."""
+        return _Checking(lane, self.secrets, self.found)
 
     def read(self, store: Store, part: _Part) -> bytes | None:
         """A section's content, or None with a problem noted."""
@@ -75,10 +84,10 @@ class _Checking:
             elif part.kind is Kind.CHUNK:
                 self._chunk(content, part)
         except _READING as error:
-            self.add(f"{store.name}, {part.name}: {error.message}")
+            self.found.add(f"{store.name}, {part.name}: {error.message}")
             return None
-        self.sections += 1
-        self.bytes += len(data)
+        self.found.sections += 1
+        self.found.bytes += len(data)
         return content
 
     def _segment(self, content: bytes, part: _Part) -> None:
@@ -128,51 +137,66 @@ class _Checking:
             chunks.verify(sealed, self.parts.vault_id, spaces[row.namespace], row)
 
 
-def check_stores(parts: Parts, remote: Remote, report: Report) -> RemoteFindings:
+def check_stores(
+    parts: Parts, remote: Remote, report: Report, states: Parts | None = None
+) -> RemoteFindings:
     """Read back everything that the vault's newest heads name.
+
+    Args:
+        parts: the open vault; ``remote``: its stores; ``report``: called with parts that are done.
+        states: the state lane's database and journal; None where there is none that opens.
 
     Raises:
         NotFoundError: as `Remote.store` raises; problems of a store are findings.
     """
     with parts.database.read() as connection:
         parts.journal.refresh_keys(connection)
-    checking = _Checking(parts, parts.journal.keychain.user_secrets())
+    checking = _Checking(parts, parts.journal.keychain.user_secrets(), _Findings())
     for row in remote.rows():
         try:
             store = remote.store(row)
         except (StorageError, VaultError) as error:
-            checking.add(f"{row.kind}: {error.message}")
+            checking.found.add(f"{row.kind}: {error.message}")
             continue
-        _check_head(checking, store, row)
-        todo = list(_parts(row))
-        for done, part in enumerate(todo, 1):
-            content = checking.read(store, part)
+        _check_head(checking, store, row.state)
+        todo = [(checking, part) for part in _parts(row.state)]
+        if states is not None and row.state.states is not None:
+            _check_head(checking, store, row.state.states)
+            theirs = checking.of(states)
+            todo += [(theirs, part) for part in _parts(row.state.states, "states, ")]
+        for done, (lane, part) in enumerate(todo, 1):
+            content = lane.read(store, part)
             if part.kind is Kind.CHUNK_MAP and content is not None:
                 for chunk, ref in decode_chunk_map(content).items():
                     checking.read(
                         store, _Part(f"chunk {chunk.hex()}", Kind.CHUNK, ref, chunk=chunk)
                     )
             report(done, len(todo))
-    return RemoteFindings(checking.sections, checking.bytes, tuple(checking.problems))
+    found = checking.found
+    return RemoteFindings(found.sections, found.bytes, tuple(found.problems))
 
 
-def _check_head(checking: _Checking, store: Store, row: StoreRow) -> None:
+def _check_head(checking: _Checking, store: Store, state: Published) -> None:
     """See that the head which this disk knows is among those that the store gives."""
-    if not row.state.head:
+    if not state.head:
         return
     try:
-        copies = [copy.data for copy in store.heads()]
-        if row.state.head not in copies:
-            checking.add(f"{store.name}: the head that was published is not there any more.")
-        open_head(row.state.head, checking.parts.vault_id, checking.secrets)
+        if state.place is None:
+            there = state.head in [copy.data for copy in store.heads()]
+        else:  # it has no name: it is where it was put
+            there = store.get(state.place) == state.head
+        if not there:
+            message = f"{store.name}: the head that was published is not there any more."
+            checking.found.add(message)
+        open_head(state.head, checking.parts.vault_id, checking.secrets)
     except _READING as error:
-        checking.add(f"{store.name}, head: {error.message}")
+        checking.found.add(f"{store.name}, head: {error.message}")
 
 
-def _parts(row: StoreRow) -> Iterator[_Part]:
+def _parts(state: Published, of: str = "") -> Iterator[_Part]:
     """Every section that a store's head names."""
-    for number, published in enumerate(row.state.runs, 1):
-        run, name = published.run, f"run {number}"
+    for number, published in enumerate(state.runs, 1):
+        run, name = published.run, f"{of}run {number}"
         yield _Part(f"{name}, segment", Kind.SEGMENT, run.segment, run.records)
         if run.keys is not None:
             yield _Part(
@@ -182,5 +206,5 @@ def _parts(row: StoreRow) -> Iterator[_Part]:
             yield _Part(
                 f"{name}, vectors", Kind.VECTORS, ref, first=published.first, last=published.last
             )
-    for one in row.state.chunks:
+    for one in state.chunks:
         yield _Part(f"map {one.number} of attachments", Kind.CHUNK_MAP, one.ref)
