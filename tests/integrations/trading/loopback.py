@@ -99,6 +99,8 @@ class Double(NamedTuple):
     look_fields: tuple[str, ...] = ()
     ref_fields: tuple[str, ...] = ()
     lists: str = r"(?!)"
+    stop_lists: str | None = None
+    stop_wrap: Callable[[list[Any]], Any] | None = None
     stop: str | None = None
     stop_field: str | None = "same"
     cancel: str = r"(?!)"
@@ -111,6 +113,7 @@ class Double(NamedTuple):
     is_stop: Callable[[Request], bool] = lambda _request: False
     is_order: Callable[[Request], bool] = lambda _request: True
     cancelled: Callable[[Order], Any] | None = None
+    replays: bool = False
 
 
 @dataclass
@@ -162,12 +165,20 @@ class Venue:
             order = self._meant(request, double.look)
             return double.missing if order is None else (200, self._one(order))
         if re.fullmatch(double.lists, request.line):
-            return 200, double.wrap([double.shown(one) for one in self.orders])
+            rows = [double.shown(one) for one in self._listed(request)]
+            stops = double.stop_lists and re.fullmatch(double.stop_lists, request.line)
+            return 200, (double.stop_wrap or double.wrap)(rows) if stops else double.wrap(rows)
         return 500, {"unexpected": request.line}
 
     def _one(self, order: Order) -> Any:
         shown = self.double.shown(order)
         return self.double.wrap([shown]) if self.double.one is None else self.double.one(shown)
+
+    def _listed(self, request: Request) -> list[Order]:
+        if self.double.stop_lists is None:
+            return self.orders
+        stops = bool(re.fullmatch(self.double.stop_lists, request.line))
+        return [one for one in self.orders if one.stop == stops]
 
     def _accepted(self, request: Request) -> Order:
         double, said = self.double, request.said
@@ -175,6 +186,9 @@ class Venue:
             request
         )
         name = double.stop_field if stop and double.stop_field != "same" else double.field
+        known = next((one for one in self.orders if one.client == said.get(name or "")), None)
+        if double.replays and known is not None:
+            return known
         side = str(said.get("side") or said.get("type") or "buy").lower()
         order = Order(
             str(1001 + len(self.orders)), None if name is None else said.get(name),

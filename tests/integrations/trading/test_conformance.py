@@ -39,10 +39,12 @@ NO_STOP_ID = {"gate"}
 class Bot:
     """A program with a guarded exchange, at a double."""
 
-    def __init__(self, name: str, venue: Venue, *, guarded: bool = True) -> None:
+    def __init__(
+        self, name: str, venue: Venue, *, guarded: bool = True, seed: str = "one"
+    ) -> None:
         self.name, self.venue = name, venue
         self.clock = Clock()
-        self.state = in_memory(self.clock)
+        self.state = in_memory(self.clock, seed)
         self.exchange = made(ccxt, name, venue)
         if guarded:
             guard(self.exchange, self.state, sleep=self.clock.pass_by)
@@ -174,7 +176,7 @@ def test_kraken_is_never_asked_by_userref(venue: Venue, name: str) -> None:
 def test_our_orders_are_told_from_others_in_the_lists(name: str, venue: Venue) -> None:
     bot = Bot(name, venue)
     bot.order()
-    Bot(name, venue).order()  # of another state
+    Bot(name, venue, seed="another").order()
     shown = list(bot.guard.venue.listed(0))
     (intent,) = bot.state.open_intents()
     assert {one.ref: one.intent for one in shown} == {

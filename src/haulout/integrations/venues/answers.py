@@ -38,6 +38,10 @@ _DUPLICATE: Final = re.compile(
     r"duplicat|already (exists?|used|been used)|must be unique|(is|not) (repeated|unique)",
     re.IGNORECASE,
 )
+_MISSING: Final = re.compile(
+    r"order.{0,20}(not exist|not found|n.t exist|cannot be found)|unknown order|NotFound",
+    re.IGNORECASE,
+)
 _INTERRUPTS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
@@ -55,8 +59,11 @@ def says_duplicate(error: BaseException) -> bool:
 
 
 def says_missing(error: BaseException) -> bool:
-    """Whether a venue says that it has no such order."""
-    return "OrderNotFound" in kinds(error)
+    """Whether a venue says, when asked for an order, that it has none: not all adapters name it."""
+    found = kinds(error)
+    return "OrderNotFound" in found or (
+        "ExchangeError" in found and bool(_MISSING.search(str(error)))
+    )
 
 
 def is_refusal(error: BaseException) -> bool:

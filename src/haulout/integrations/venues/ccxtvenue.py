@@ -159,7 +159,7 @@ class CcxtVenue:
         look = self._wire.look_stop if stop else self._wire.look
         text = write(intent, self.rules.code, self.rules.prefix)
         if look:
-            order = self.order(None, symbol, {**self._stops(stop=stop), look: text})
+            order = self.order("", symbol, {**self._stops(stop=stop), look: text})
             if order is not None and order.get("clientOrderId") not in {None, "", text}:
                 message = f"{self.name} was asked for {text} and answers with another order."
                 raise OutcomeUnknownError(message)
@@ -170,7 +170,7 @@ class CcxtVenue:
                 return one
         return None
 
-    def order(self, ref: str | None, symbol: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def order(self, ref: str, symbol: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """An order by the venue's ID, or by what ``params`` say; None where there is none.
 
         Raises:
