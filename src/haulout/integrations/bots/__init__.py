@@ -1,0 +1,1 @@
+"""What bridges to bots share: values as a state keeps them, and a bot's own database."""
