@@ -166,7 +166,8 @@ FIELDS = st.sampled_from(
 )  # fmt: skip
 VALUES = strange | st.sampled_from(
     ["0", "1.50", "1.5", "null", "[", "entry", "exit", "done", "pause", "owner", bytes(16),
-     bytes(4), [bytes(16)], {"usd": "1"}, {"usd/day": None}, {"usd/day": "1"}, {"nonsense": "1"}, True, 1]
+     bytes(4), [bytes(16)], {"usd": "1"}, {"usd/day": None}, {"usd/day": "1"},
+     {"nonsense": "1"}, True, 1]
 )  # fmt: skip
 
 
