@@ -197,8 +197,21 @@ def test_a_csv_has_a_column_a_field_and_no_formula(mine, btc):
     assert hostile["action"] == '\'=HYPERLINK("x")'
     assert hostile["target"] == "'@t"
     assert json.loads(hostile["value"]) == ["a, b", 'c"']
-    assert (rows[-1]["name"], rows[-1]["value"]) == ("'-name", "'-5")
+    assert (rows[-1]["name"], rows[-1]["value"]) == ("'-name", "-5")  # a number is no formula
     assert mine("state", "journal", "bots/btc", "--csv", "--json").code == 2
+
+
+def test_a_csv_has_what_a_charge_cost_and_how_long_a_lease_lasts(mine, btc):
+    with Vault.open(embedder="none") as vault:
+        bot = vault.state("bots/btc")
+        bot.charge("usd", "1.50", "a fee")
+        until = bot.now() + 600_000_000
+        bot.lease("bot-1", 600)
+    rows = list(csv.DictReader(io.StringIO(mine("state", "journal", "bots/btc", "--csv").out)))
+    charge, lease = rows[-2:]
+    assert (json.loads(charge["cost"]), charge["why"]) == ({"usd": "1.5"}, "a fee")
+    assert (lease["name"], lease["epoch"]) == ("bot-1", "1")
+    assert 0 <= int(lease["value"]) - until < 60_000_000
 
 
 def test_what_others_wrote_reaches_no_terminal_as_a_command(mine):

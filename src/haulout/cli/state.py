@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,12 @@ _COLUMNS = (
     "ref", "filled", "cost", "spent", "name", "version", "value", "why",
 )  # fmt: skip
 """Of the journal as CSV; what an event does not say is empty."""
+_SHARED = {
+    "intent": ("id", "tag"),
+    "name": ("name", "journal", "holder"),
+    "value": ("value", "payload", "result", "limits", "until"),
+}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class _States(click.Group):
@@ -400,20 +407,25 @@ def _csv(found: list[StateEvent]) -> str:
     rows = csv.writer(written, lineterminator="\n")
     rows.writerow(_COLUMNS)
     for one in found:
-        fields = {**one.what, "intent": one.what.get("id", one.what.get("tag", ""))}
-        fields["name"] = one.what.get("name", one.what.get("journal", one.what.get("holder", "")))
-        fields["value"] = next(
-            (_text(one.what[name]) for name in ("value", "payload", "result") if name in one.what),
-            one.what.get("amount", _text(one.what["limits"]) if "limits" in one.what else ""),
-        )
-        fields |= {
-            "number": str(one.number), "at": one.at.isoformat(), "kind": one.kind,
-            "epoch": str(one.epoch), "by": one.by,
-        }  # fmt: skip
+        fields = _fields(one)
         rows.writerow([_harmless(_cell(fields.get(name, ""))) for name in _COLUMNS])
     return written.getvalue()
 
 
+def _fields(one: StateEvent) -> dict[str, Any]:
+    """An event by columns: fields of several names that are of one kind share a column."""
+    fields = {
+        **one.what, "number": str(one.number), "at": one.at.isoformat(), "kind": one.kind,
+        "epoch": str(one.epoch), "by": one.by,
+    }  # fmt: skip
+    for column, names in _SHARED.items():
+        fields[column] = next((_cell(one.what[name]) for name in names if name in one.what), "")
+    if "unit" in one.what:
+        fields["cost"] = {one.what["unit"]: one.what["amount"]}
+    return fields
+
+
 def _harmless(cell: str) -> str:
     """A cell that no spreadsheet runs: journals hold other people's words."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    risky = cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if risky else cell
