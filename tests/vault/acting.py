@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from haulout import Vault
+from haulout.errors import HauloutError
 from haulout.state.state import State
 from haulout.vault.opening import Parts
 
@@ -70,6 +73,24 @@ def published(vault: Vault, kind: str = "volumes") -> int:
     return 0 if states is None else sum(run.run.records for run in states.runs)
 
 
-def with_database(parts: Parts, database: Any) -> Parts:
-    """The same lane on another database."""
-    return dataclasses.replace(parts, database=database)
+def fork(connection: Connection, folder: Path) -> None:
+    """Fork with a state open, send what the new process meets, and go on in the old one."""
+    with Vault.open(folder, embedder="none") as vault:
+        state = vault.state("bots/btc")
+        state.get("plan")
+        forked = os.fork()
+        if forked == 0:
+            for attempt in (
+                lambda: state.document("plan").set("twice"),
+                lambda: state.get("plan"),
+                lambda: vault.state("other").document("x").set(1),
+            ):
+                try:
+                    attempt()
+                    connection.send("nothing was refused")
+                except HauloutError as error:
+                    connection.send(f"{type(error).__name__}: {error}")
+            os._exit(0)
+        os.waitpid(forked, 0)
+        state.document("plan").set("after the fork")
+        connection.send("done")
