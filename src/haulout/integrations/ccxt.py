@@ -445,7 +445,12 @@ class Guard:
             action, dict(said), key=key, role=role, target=target, cost=cost
         )
         with self._turn(wanted):
-            acted = self.actor.act_on(wanted)
+            try:
+                acted = self.actor.act_on(wanted)
+            except VenueRefusedError as error:
+                if not isinstance(error.__cause__, HauloutError):
+                    raise
+                raise for_program(error, _ERRORS, _too_late(action)) from error
             answer = self._told(acted)
             self.actor.follow(acted, str(said["id"]))
             return answer
@@ -459,8 +464,7 @@ class Guard:
         intent = acted.intent
         if intent.status == "refused":
             error = VenueRefusedError(intent.why or f"{intent.action} was refused.")
-            # A cancel that came too late is ccxt's OrderNotFound, as it is without a guard.
-            raise for_program(error, _ERRORS, "OrderNotFound" if intent.action == CANCEL else None)
+            raise for_program(error, _ERRORS, _too_late(intent.action))
         if intent.status == "dropped":
             message = f"Intent {intent.text} was given up: {intent.why or 'it never arrived'}."
             raise ActionRefusedError(message, hint="Decide anew, with a new key.")
@@ -545,6 +549,11 @@ def _line(sending: Sending, method: str, url: str) -> str:
         raise sending.failed[wire]
     sending.requests += 1
     return wire
+
+
+def _too_late(action: str) -> str | None:
+    """A cancel that came too late is ccxt's OrderNotFound, as it is without a guard."""
+    return "OrderNotFound" if action == CANCEL else None
 
 
 def _is_awaited(method: Callable[..., Any]) -> bool:

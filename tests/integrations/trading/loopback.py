@@ -1,8 +1,8 @@
 """Venues on loopback: real HTTP, the requests recorded, answers of each venue's documented form.
 
-A `Double` says in data how one venue's wire looks: which request creates an order, in which field it
-reads a client's ID, how an order is shown, looked up, listed and cancelled. It reads the ID from
-the documented field and from nowhere else, as the venue does: an ID sent elsewhere is lost here too.
+A `Double` says in data how one venue's wire looks: which request creates an order, in which field
+it reads a client's ID, how an order is shown, looked up, listed and cancelled. It reads the ID from
+the documented field and from nowhere else, as the venue does: sent elsewhere, it is lost here too.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ class Venue:
     def creates(self, request: Request) -> bool:
         double = self.double
         patterns = [double.create] + ([double.stop] if double.stop else [])
-        return double.is_order(request) and any(
-            re.fullmatch(one, request.line) for one in patterns
-        )
+        return double.is_order(request) and any(re.fullmatch(one, request.line) for one in patterns)
 
     def answer(self, request: Request) -> Answer | None:
         """What goes back; None: the connection is cut."""
@@ -147,13 +145,20 @@ class Venue:
             if re.fullmatch(pattern, request.line):
                 return 200, body(self, request) if callable(body) else body
         if self.creates(request):
-            fate = self.lose.pop(0) if self.lose else ""
-            if fate == "before":
-                return None
-            order = self._accepted(request)
-            if fate == "after":
-                return None
-            return (int(fate), {}) if fate else (200, double.created(order))
+            return self._create(request)
+        return self._other(request)
+
+    def _create(self, request: Request) -> Answer | None:
+        fate = self.lose.pop(0) if self.lose else ""
+        if fate == "before":
+            return None
+        order = self._accepted(request)
+        if fate == "after":
+            return None
+        return (int(fate), {}) if fate else (200, self.double.created(order))
+
+    def _other(self, request: Request) -> Answer:
+        double = self.double
         if re.fullmatch(double.cancel, request.line):
             order = self._meant(request, double.cancel)
             if order is None:

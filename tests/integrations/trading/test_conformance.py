@@ -39,9 +39,7 @@ NO_STOP_ID = {"gate"}
 class Bot:
     """A program with a guarded exchange, at a double."""
 
-    def __init__(
-        self, name: str, venue: Venue, *, guarded: bool = True, seed: str = "one"
-    ) -> None:
+    def __init__(self, name: str, venue: Venue, *, guarded: bool = True, seed: str = "one") -> None:
         self.name, self.venue = name, venue
         self.clock = Clock()
         self.state = in_memory(self.clock, seed)
@@ -264,7 +262,8 @@ def test_a_venue_outside_the_table_is_of_class_d() -> None:
 
 
 def test_the_page_names_the_field_and_class_of_every_venue() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| ([ABCD]) \|", PAGE.read_text("utf-8"), re.M)
+    row = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| ([ABCD]) \|", re.MULTILINE)
+    rows = row.findall(PAGE.read_text("utf-8"))
     assert {row[0]: (row[1], row[2]) for row in rows} == {
         name: (rules_of(name).field, rules_of(name).kind) for name in DOUBLES
     }

@@ -72,6 +72,11 @@ def is_refusal(error: BaseException) -> bool:
     return bool(REFUSALS & found) and not DOUBTS & found and not says_duplicate(error)
 
 
+def is_told(error: BaseException | None) -> bool:
+    """Whether an exchange says something of the call itself: no connection failed, no 5xx came."""
+    return error is not None and "ExchangeError" in kinds(error)
+
+
 def _in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[:300]}"
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from haulout.errors import OutcomeUnknownError, VenueRefusedError
-from haulout.integrations.venues.answers import Telling, says_duplicate, says_missing
+from haulout.integrations.venues.answers import Telling, is_told, says_duplicate, says_missing
 from haulout.integrations.venues.orders import (
     CANCEL,
     EDIT,
@@ -122,8 +122,11 @@ class CcxtVenue:
         return {field: write(intent, self.rules.code, self.rules.prefix)} if field else {}
 
     def _answered(self, order: Any, intent: Intent) -> Seen:
-        self._keep(intent.id, order)
         answer = cast("dict[str, Any]", order) if isinstance(order, dict) else {}
+        if intent.action == ORDER and not answer.get("id"):
+            message = f"{self.name} answers without an order: {str(answer or None)[:100]}."
+            raise OutcomeUnknownError(message)
+        self._keep(intent.id, order)
         if intent.action == ORDER:
             return seen_of(answer, intent.id, intent.target, entry=intent.role == "entry")
         ref = str(answer.get("id") or intent.content()["id"])
@@ -260,8 +263,14 @@ class CcxtVenue:
     ) -> list[dict[str, Any]]:
         since = None if name == "fetch_open_orders" else since_ms
         method = self._methods.get(name) or getattr(self._exchange, name)
-        with Telling(self.name, sends=False):
-            return list(self._ask(method, symbol, since, None, params))
+        try:
+            with Telling(self.name, sends=False):
+                return list(self._ask(method, symbol, since, None, params))
+        except OutcomeUnknownError as error:
+            # Nothing is known to look for, and this exchange lists nothing without a symbol.
+            if symbol is None and "symbol" in str(error.__cause__) and is_told(error.__cause__):
+                return []
+            raise
 
     # ------------------------------------------------------------------ what became of a change
 

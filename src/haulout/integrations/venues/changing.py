@@ -41,13 +41,17 @@ class ChangingActor(Actor):
         if seen is None:
             self._sleep(venue.rules.settle_s)
             seen = venue.changed(intent)
+        if seen is not None and seen.status == "refused":
+            why = "the order had ended before"
+            return self.state.settle(intent, "refused", ref=seen.ref, result=seen.answer, why=why)
         if seen is not None:
             return self.note(intent, seen)
         return self.state.settle(intent, "absent", why="the order stands as it was, twice looked")
 
     def _look(self, intent: Intent) -> Seen | None:
         # Also of class D where orders are found by our ID: finding it proves that it happened.
-        return self.venue.find(intent) or super()._look(intent)
+        found = self.venue.find(intent) if self.venue.rules.kind == "D" else None
+        return found or super()._look(intent)
 
     def follow(self, acted: Acted, ref: str) -> None:
         """Take in what a cancel or an edit did to the order that it changed.
