@@ -334,7 +334,8 @@ class Awaiting:
         """What keeping this vault costs, here and elsewhere, before anything is sent.
 
         Args:
-            memories: count a vault that grows to so many; this one as it is otherwise.
+            memories: count a vault that grows to so many; this one as it is otherwise, in which
+                an event of a state counts as a memory.
             size: bytes of text of each; those of this vault otherwise.
             daily: memories that come every day; as in the last 30 days otherwise.
             s3_gb_month: dollars for a gigabyte and month in buckets; 0.023 otherwise.

@@ -140,7 +140,8 @@ class OnWalrus(OpenVault):
         """What keeping this vault costs, here and elsewhere, before anything is sent.
 
         Args:
-            memories: count a vault that grows to so many; this one as it is otherwise.
+            memories: count a vault that grows to so many; this one as it is otherwise, in which
+                an event of a state counts as a memory.
             size: bytes of text of each; those of this vault otherwise.
             daily: memories that come every day; as in the last 30 days otherwise.
             s3_gb_month: dollars for a gigabyte and month in buckets; 0.023 otherwise.
@@ -177,15 +178,23 @@ class OnWalrus(OpenVault):
         return None if row is None else read_settings(row.settings)
 
     def _extent(self) -> tuple[int, int, int]:
-        """How many payloads there are, their bytes without what seals them, new ones a day."""
+        """How many payloads there are, their bytes without what seals them, new ones a day.
+
+        An event of a state is one like a memory: both lanes go out in the same blobs.
+        """
         since = self._journal.now() - _RECENT * _DAY
-        with self._database.read() as connection:
-            count, size, lately = connection.execute(
-                "SELECT count(*), coalesce(sum(max(length(payload) - 30, 0)), 0),"
-                " coalesce(sum(clock >> 16 > ?2), 0) FROM record"
-                " WHERE vault = ?1 AND payload IS NOT NULL",
-                (self._parts.vault, since),
-            ).fetchone()
+        count, size, lately = 0, 0, 0
+        for lane in (self._parts, self._lane_or_why()[0]):
+            if lane is None:
+                continue
+            with lane.database.read() as connection:
+                found = connection.execute(
+                    "SELECT count(*), coalesce(sum(max(length(payload) - 30, 0)), 0),"
+                    " coalesce(sum(clock >> 16 > ?2), 0) FROM record"
+                    " WHERE vault = ?1 AND payload IS NOT NULL",
+                    (lane.vault, since),
+                ).fetchone()
+            count, size, lately = count + found[0], size + found[1], lately + found[2]
         return count, size, -(-lately // _RECENT)
 
 
