@@ -153,6 +153,28 @@ def test_every_verb_does_what_the_vaults_does(tmp_path: Path) -> None:
     during(main)
 
 
+def test_every_verb_of_states_does_what_the_vaults_does() -> None:
+    async def main(vault: AsyncVault) -> None:
+        made = await vault.reserve("book", {"for": 2}, state="trips", key="k", cost={"eur": 5})
+        assert made.fresh
+        assert (await vault.recover("trips")).open == (made.intent,)
+        assert (await vault.settle(made.intent.id, "done", state="trips", ref="4")).ref == "4"
+        assert await vault.set_document("plan", [1], state="trips", expected=0) == 1
+        assert (await vault.get_document("plan", state="trips")).value == [1]
+        assert (await vault.limit_states("tr*", "eur/day", "9")).states == ("trips",)
+        assert (await vault.pause_states("trips", why="so")).action == "pause"
+        assert (await vault.show_state("trips")).halted_why == "so"
+        assert (await vault.flatten_states("*")).states == ("trips",)
+        assert (await vault.resume_states("trips")).states == ("trips",)
+        last = (await vault.state_events("trips", after=1, limit=100))[-1]
+        assert (last.kind, last.by) == ("override", "owner")
+        assert await vault.states() == ["trips"]
+        bot = await vault.state("trips", now=lambda: 5, patience=1.0)
+        assert (bot.get("plan"), bot.now(), bot.patience) == ([1], 5, 1.0)
+
+    during(main)
+
+
 def test_it_is_opened_with_a_block_or_awaited(tmp_path: Path) -> None:
     async def main() -> None:
         vault, kit = await AsyncVault.create(tmp_path / "vault", embedder="none")

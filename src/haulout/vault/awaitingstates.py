@@ -49,7 +49,11 @@ class AwaitingStates:
         return await self._threads.run(self._vault.state, name, now=now, patience=patience)
 
     async def states(self) -> list[str]:
-        """The names of all states, in order."""
+        """The names of all states, in order.
+
+        Raises:
+            ReadOnlyError: this is a replica, which has none; StorageError: they cannot be read.
+        """
         return await self._threads.run(self._vault.states)
 
     async def show_state(self, state: str) -> StateReport:
@@ -163,7 +167,8 @@ class AwaitingStates:
             state: its name; max_age: older documents forbid entries.
 
         Raises:
-            InputError: the name is none; StorageError: it cannot be read.
+            InputError: the name is none; ReadOnlyError: this is a replica, which has no states;
+            StorageError: it cannot be read.
         """
         return await self._threads.run(self._vault.recover, state, max_age=max_age)
 

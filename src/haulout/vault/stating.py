@@ -52,7 +52,11 @@ class Stating(OpenVault):
         return self._lane.state(name, now, patience)
 
     def states(self) -> list[str]:
-        """The names of all states, in order."""
+        """The names of all states, in order.
+
+        Raises:
+            ReadOnlyError: this is a replica, which has none; StorageError: they cannot be read.
+        """
         return self._lane.names()
 
     def show_state(self, state: str) -> StateReport:
@@ -162,7 +166,8 @@ class Stating(OpenVault):
             state: its name; max_age: older documents forbid entries.
 
         Raises:
-            InputError: the name is none; StorageError: it cannot be read.
+            InputError: the name is none; ReadOnlyError: this is a replica, which has no states;
+            StorageError: it cannot be read.
         """
         from haulout.state.book import Book
         from haulout.vault.statereports import recovery_report
