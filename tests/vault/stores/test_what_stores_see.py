@@ -1,4 +1,7 @@
-"""Nothing that a person said can be read from what a store was given, and sizes are padded."""
+"""Nothing that a person said or an agent did can be read from what a store was given.
+
+Sizes are padded, so that they tell little.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vault.onwalrus import Calendar, row_of, with_walrus
 from vault.publishing import store_of, with_volumes
 
 from haulout import Vault
 from haulout.crypto.section import padded
-from haulout.redstuff import blob_id_bytes
+from haulout.redstuff import blob_id_bytes, blob_id_text
+from haulout.state.events import encode_event
 from haulout.storage.memory import MemoryBackend
+from haulout.testing.walrus.network import LoopbackNetwork
+from haulout.vault.stores.walrusstore import WalrusStore
 
 CANARIES = {
     "text": "zebrafinch canaries sing at dawn",
@@ -31,6 +38,29 @@ CANARIES = {
     "kind": "kindcanaryaxolotl",
     "update": "updatedcanary okapi text",
 }
+STATE_CANARIES = {
+    "state": "botscanarylynx/btcibis",
+    "document": "plancanaryweasel",
+    "value": "valuecanary otter 42195.77",
+    "old value": "firstcanary heron 31337",
+    "journal": "fillscanarypuffin",
+    "note": "notecanary stoat",
+    "key": "signalcanarymarten",
+    "action": "ordercanarybadger",
+    "target": "deskcanary/BTC-EUR-gannet",
+    "unit": "eurcanarygoshawk",
+    "amount": "918273.645",
+    "limit": "8877665.5",
+    "payload": "payloadcanaryfulmar",
+    "ref": "refcanarydipper-77",
+    "result": "resultcanarysiskin",
+    "why": "whycanary merganser",
+    "filled": "0.12345987",
+    "spent": "271828.18",
+    "holder": "holdercanarysandpiper",
+    "halt": "haltcanary curlew",
+}
+"""Of names, symbols, sizes and amounts: what an edge and an account are made of."""
 VECTOR = np.linspace(0.1, 0.9, 48, dtype=np.float32)
 _MAGIC = {b"\x78\x01": zlib, b"\x78\x9c": zlib, b"\x78\xda": zlib, b"BZh": bz2, b"\xfd7zXZ": lzma}
 
@@ -111,8 +141,34 @@ def vault(tmp_path: Path) -> Iterator[Vault]:
             if number % 5 == 0:
                 vault.sync()
         vault.update(memory.id, CANARIES["update"])
+        trade(vault)
         vault.sync()
         yield vault
+
+
+def trade(vault: Vault) -> None:
+    """Let an agent keep every kind of event, with a canary in each of its fields."""
+    told = STATE_CANARIES
+    state = vault.state(told["state"])
+    state.document(told["document"]).set({"x": told["old value"]})
+    state.document(told["document"]).set({"x": told["value"]})
+    state.journal(told["journal"], lambda _total, note: note, "", every=2).note(told["note"])
+    state.journal(told["journal"], lambda _total, note: note, "", every=2).note(told["note"])
+    state.limit(f"{told['unit']}/day", told["limit"])
+    state.limit(f"{told['unit']}/held", told["limit"], by_owner=True)
+    state.charge(told["unit"], told["amount"], told["why"])
+    state.lease(told["holder"], 60)
+    reserved = state.reserve(
+        told["action"], {"note": told["payload"]}, key=told["key"], target=told["target"],
+        cost={told["unit"]: told["amount"]}, holds=[told["unit"]],
+    )  # fmt: skip
+    vault.sync()
+    state.settle(reserved.intent, "accepted", ref=told["ref"], filled=told["filled"])
+    state.settle(
+        reserved.intent, "done", spent={told["unit"]: told["spent"]}, why=told["why"],
+        result={"is": told["result"]},
+    )  # fmt: skip
+    state.pause(told["halt"])
 
 
 def test_no_canary_stands_in_anything_that_a_volume_holds(vault: Vault) -> None:
@@ -120,6 +176,54 @@ def test_no_canary_stands_in_anything_that_a_volume_holds(vault: Vault) -> None:
     wanted["operation"] = list(forms("operationcanarytapir"))
     wanted["vector"] = list(vector_forms(VECTOR))
     assert hits(everything(vault), wanted) == set()
+
+
+def test_no_canary_of_an_agents_states_stands_in_anything_that_a_volume_holds(
+    vault: Vault,
+) -> None:
+    wanted = {name: list(forms(words)) for name, words in STATE_CANARIES.items()}
+    state = vault.state(STATE_CANARIES["state"])
+    ids = [one.event.body["id"] for one in state.events() if "id" in one.event.body]
+    for number, secret in enumerate({*ids, state.tag()}):  # by them a venue's orders are known
+        wanted[f"ID {number}"] = [secret, secret.hex().encode(), secret[::-1]]
+    assert len(ids) == 3
+    found = list(everything(vault))
+    row = vault._remote.row("volumes")
+    assert row is not None
+    assert row.state.states is not None
+    named = {f"blob {blob_id_text(one)}" for one in row.state.states.named_here()}
+    assert named <= {name for name, _ in found}  # what states are in was looked through
+    assert hits(found, wanted) == set()
+
+
+def test_control_every_canary_of_states_stands_in_the_events_themselves(vault: Vault) -> None:
+    """What is looked for was said: unsealed, each event's bytes show it."""
+    state = vault.state(STATE_CANARIES["state"])
+    plain = [("event", encode_event(one.event)) for one in state.events()]
+    plain.append(("name", state.name.encode()))
+    wanted = {name: list(forms(words)) for name, words in STATE_CANARIES.items()}
+    assert hits(plain, wanted) == STATE_CANARIES.keys()
+
+
+def test_a_walrus_network_sees_no_canary_of_states_either(tmp_path: Path) -> None:
+    with LoopbackNetwork(nodes=4, n_shards=10, signatures=False) as network:
+        vault, _ = with_walrus(tmp_path / "a", network, Calendar(network))
+        with vault:
+            vault.remember(CANARIES["text"])
+            trade(vault)
+            vault.sync()
+            store = WalrusStore.open(row_of(vault).settings, {})
+            try:
+                names = {one.blob_id for one in network.ledger.payments}
+                found = [(name, store.whole(blob_id_bytes(name), 0)) for name in names]
+            finally:
+                store.close()
+            locator = (tmp_path / "a" / "locator.txt").read_bytes()
+    words = STATE_CANARIES | {"text": CANARIES["text"]}
+    wanted = {name: list(forms(text)) for name, text in words.items()}
+    assert len(found) > 1
+    assert hits([*found, ("locator", locator)], wanted) == set()
+    assert all(len(data) == padded(len(data)) for _, data in found)
 
 
 def test_control_a_canary_that_a_store_was_given_is_found(vault: Vault) -> None:
@@ -141,6 +245,9 @@ def test_blobs_have_padded_sizes_only_and_padding_costs_an_eighth_at_most(vault:
     for number in range(3):
         vault.remember_many([{"text": f"{n} " + "word " * (n % 60)} for n in range(400)])
         vault.remember(f"one {number}")
+        state = vault.state("bots/other")
+        for n in range(10 + 90 * number):
+            state.reserve("order", {"n": "x" * n}, target=f"t/{n}", role="exit")
         vault.sync()
     row = vault._remote.row("volumes")
     assert row is not None
@@ -149,7 +256,8 @@ def test_blobs_have_padded_sizes_only_and_padding_costs_an_eighth_at_most(vault:
         sizes = {one.blob_id: len(store.volumes.get(one.blob_id)) for one in store.volumes.blobs()}
         assert all(size == padded(size) for size in sizes.values())
         named: dict[bytes, int] = {}
-        for run in row.state.runs:
+        assert row.state.states is not None
+        for run in (*row.state.runs, *row.state.states.runs):
             refs = [run.run.segment, *run.run.vectors, *([run.run.keys] if run.run.keys else [])]
             for ref in refs:
                 named[ref.blob] = named.get(ref.blob, 0) + ref.length
