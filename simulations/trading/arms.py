@@ -58,3 +58,16 @@ ARMS: Final = {
     )
 }  # fmt: skip
 MAIN: Final = ("continuous", "session-bound", "reconcile-only", "persistent")
+
+COLOURS: Final = {
+    "continuous": "#8b979e", "session-bound": "#c4472b", "reconcile-only": "#d08a11",
+    "persistent": "#0b6e8f",
+}  # fmt: skip
+_OTHERS: Final = {
+    "journal": "#3f93ad", "globals": "#7a5aa6", "replay": "#a2577f", "server": "#4f7d54",
+}  # fmt: skip
+
+
+def colour(arm: str) -> str:
+    """An arm's colour in pictures and tables."""
+    return COLOURS.get(arm) or _OTHERS.get(ARMS[arm].keeps, "#6b7b84")

@@ -202,16 +202,22 @@ def entered(
         memory.level += 1
 
 
-def left(
-    world: World, bar: int, memory: Memory, price: float, average: float, units: float
-) -> float:
-    """What a filled exit does to a memory; the loss it counts, in percent of a unit."""
-    loss = round(max(0.0, (1 - price / average) * 100 * units), 6) if average > 0 else 0.0
+def loss_of(price: float, average: float, units: float) -> float:
+    """What a sale lost, in percent of a unit's stake."""
+    return round(max(0.0, (1 - price / average) * 100 * units), 6) if average > 0 else 0.0
+
+
+def lost(bar: int, memory: Memory, loss: float) -> None:
+    """What a loss does to a memory."""
     if loss > 0:
         memory.day_loss = round(memory.day_loss + loss, 6)
         memory.cooldown_until = bar + memory.cooldown
+
+
+def left(world: World, bar: int, memory: Memory, loss: float) -> None:
+    """What a filled exit does to a memory."""
+    lost(bar, memory, loss)
     flat(world, bar, memory)
-    return loss
 
 
 def flat(world: World, bar: int, memory: Memory) -> None:

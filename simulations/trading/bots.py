@@ -132,7 +132,8 @@ class Plain:
             self.held = round(total, 6)
             bot.entered(self.world, bar, self.memory, order.key, price, self.average, first=first)
         else:
-            bot.left(self.world, bar, self.memory, price, self.average, order.units)
+            loss = bot.loss_of(price, self.average, order.units)
+            bot.left(self.world, bar, self.memory, loss)
             self.held, self.average = 0.0, 0.0
         self.save()
 

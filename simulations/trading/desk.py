@@ -13,7 +13,7 @@ from haulout.errors import OutcomeUnknownError, VenueRefusedError
 from haulout.state.intents import Intent
 from haulout.state.refs import Class, Rules
 from haulout.state.venue import Seen
-from trading.bot import World
+from trading.bot import World, loss_of
 
 TARGET: Final = "venue/main/SYN-USD"
 FEE: Final = 2e-4
@@ -172,7 +172,7 @@ class Desk:
         at = OPENS_US + self.clock.at  # by the venue's own clock, which does not jump
         loss = 0.0
         if side == "sell":
-            loss = round(max(0.0, (1 - price / self.average) * 100 * units), 6)
+            loss = loss_of(price, self.average, units)
         fill = Fill(len(self.ledger), self.bar, side, units, key, price, client, at, loss)
         self.ledger.append(fill)
         now = units * share

@@ -74,7 +74,7 @@ class _Task(NamedTuple):
 
 def studies(sessions: int) -> list[Study]:
     """Everything that is asked, for so many sessions."""
-    half = max(1, sessions // 2)
+    half, quarter = max(1, sessions // 2), max(1, sessions // 4)
     found = [Study("main", "rest", tuple(ARMS), sessions)]
     found += [
         Study(f"profile {name}", name, (*MAIN[1:], *REMEDIES[name]), sessions)
@@ -83,9 +83,9 @@ def studies(sessions: int) -> list[Study]:
     ]
     found += [Study(f"equal {name}", name, MAIN[1:], half, Weather(flat=1.0)) for name in PROFILES]
     found += [Study(f"rate {x:g}", "rest", MAIN[1:], sessions, Weather(rate=x)) for x in RATES]
-    found += [Study(f"outage {x:g}", "rest", MAIN[1:], half, Weather(outage=x)) for x in OUTAGES]
+    found += [Study(f"outage {x:g}", "rest", MAIN[1:], quarter, Weather(outage=x)) for x in OUTAGES]
     found += [
-        Study(f"user {user}", "rest", MAIN[1:], half, user=user)
+        Study(f"user {user}", "rest", MAIN[1:], quarter, user=user)
         for user in USERS
         if user != "typical"
     ]
@@ -93,7 +93,7 @@ def studies(sessions: int) -> list[Study]:
         Study(f"class {kind}", "rest", ("persistent", "unattended"), half, venue=kind)
         for kind in CLASSES
     ]
-    return found + controls(max(40, sessions // 16))
+    return found + controls(max(16, sessions // 16))
 
 
 def controls(sessions: int) -> list[Study]:

@@ -209,7 +209,8 @@ class Journalled(Plain):
             self._open.append(intent.text)
             return
         # What it lost counts against the limit as what the exit spent: once, however often read.
-        bot.left(self.world, bar, self.memory, price, self.average, self.held)
+        loss = bot.loss_of(price, self.average, self.held)
+        bot.left(self.world, bar, self.memory, loss)
         self.held, self.average, self._open = 0.0, 0.0, []
 
     # ------------------------------------------------------------------ after a disconnect

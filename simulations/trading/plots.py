@@ -14,16 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trading.arms import ARMS, MAIN
+from trading.arms import ARMS, COLOURS, MAIN, colour
+from trading.words import figure_text
 
 INK, FAINT, LINE = "#22313a", "#6b7b84", "#d7dee2"
-COLOURS: Final = {
-    "continuous": "#8b979e", "session-bound": "#c4472b", "reconcile-only": "#d08a11",
-    "persistent": "#0b6e8f",
-}  # fmt: skip
-_OTHERS: Final = {
-    "journal": "#3f93ad", "globals": "#7a5aa6", "replay": "#a2577f", "server": "#4f7d54",
-}  # fmt: skip
 _STYLE: Final = {
     "svg.hashsalt": "haulout", "svg.fonttype": "path", "font.family": "DejaVu Sans",
     "font.size": 9.0, "axes.edgecolor": LINE, "axes.labelcolor": FAINT, "text.color": INK,
@@ -33,11 +27,6 @@ _STYLE: Final = {
 }  # fmt: skip
 _IDS: Final = re.compile(r"<\?xml.*?<svg ", re.DOTALL)
 _WIDTH: Final = 9.2
-
-
-def colour(arm: str) -> str:
-    """An arm's colour."""
-    return COLOURS.get(arm) or _OTHERS.get(ARMS[arm].keeps, FAINT)
 
 
 def svg(figure: Figure, name: str) -> str:
@@ -64,15 +53,6 @@ def figures(told: Mapping[str, Any]) -> dict[str, str]:
 
 
 # ---------------------------------------------------------------------- parts
-
-
-def figure_text(value: float) -> str:
-    """A figure as it is printed: three digits that count, no more."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
 
 
 def _spread(one: Mapping[str, float]) -> str:

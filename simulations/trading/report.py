@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from haulout.vault.stores.tradingcosts import table
 from trading import words
-from trading.arms import ARMS
-from trading.plots import colour, figure_text, figures
+from trading.arms import ARMS, colour
+from trading.words import figure_text
 
 _STYLE: Final = """
 :root{--ink:#22313a;--faint:#6b7b84;--line:#d7dee2;--ours:#0b6e8f}
@@ -49,7 +49,9 @@ def as_json(told: Mapping[str, Any]) -> str:
 
 
 def as_html(told: Mapping[str, Any]) -> str:
-    """The page."""
+    """The page. Needs matplotlib (benchmarks/requirements.txt)."""
+    from trading.plots import figures
+
     pictures = figures(told)
     parts = [
         f"<h1>{words.TITLE}</h1>",

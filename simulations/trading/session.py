@@ -21,7 +21,7 @@ from trading.streams import stream
 METRICS: Final = (
     "deviations", "duplicate_entries", "limit_breaks", "wrong_parameters", "missed_exits",
     "missed_entries", "ledger_duplicates", "orders", "silenced", "offline", "unprotected_min",
-    "drawdown", "profit", "differs", "disconnects", "strays",
+    "drawdown", "profit", "differs", "disconnects",
 )  # fmt: skip
 """What is counted of a session; docs/experiment.md defines each."""
 M: Final = {name: place for place, name in enumerate(METRICS)}
@@ -264,21 +264,10 @@ class Session:
                     first=first,
                 )
             elif self.desk.units <= 0:
-                bot.left(
-                    self.world, bar, self.reference, fill.price, self._cost(fill), fill.units
-                )  # fmt: skip
-        self._noted = len(self.desk.ledger)
-
-    def _cost(self, sold: Fill) -> float:
-        """What was paid on average for what an exit sold."""
-        held, average = 0.0, 0.0
-        for fill in self.desk.ledger[: sold.number]:
-            if fill.side == "buy":
-                average = (held * average + fill.units * fill.price) / (held + fill.units)
-                held += fill.units
+                bot.left(self.world, bar, self.reference, fill.loss)
             else:
-                held = max(0.0, held - fill.units)
-        return average
+                bot.lost(bar, self.reference, fill.loss)
+        self._noted = len(self.desk.ledger)
 
     def _deviates(self, bar: int, decided: Order) -> None:
         memory = self.reference

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trading.arms import STALE
-from trading.plots import figure_text
 
 TITLE: Final = "How much does memory help a bot that acts?"
 OURS: Final = ("session-bound", "reconcile-only", "persistent")
@@ -50,6 +49,15 @@ CAPTIONS: Final = {
     "gap": "Orders are compared with the backtest's by minute, side and size. Each step adds one"
     " thing. Memory closes only the last two; costs, fills and outages stay.",
 }
+
+
+def figure_text(value: float) -> str:
+    """A figure as it is printed: three digits that count, no more."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
 
 
 def _n(value: float) -> str:
@@ -206,8 +214,8 @@ def negatives(told: Mapping[str, Any]) -> list[str]:
         f" (session-bound: {arms['session-bound']['ledger_duplicates_count']}), from signals that"
         " are acted on again after their position was closed, and from retries of a tool.",
         "<b>A user who set nothing</b> has less to lose: with the defaults as settings the bot"
-        f" that asks the venue has {_interval(users['defaults']['reconcile-only'])} deviations per 1,000"
-        f" sessions, with strict settings {_interval(users['strict']['reconcile-only'])}.",
+        f" that asks the venue has {_interval(users['defaults']['reconcile-only'])} deviations per"
+        f" 1,000 sessions, with strict settings {_interval(users['strict']['reconcile-only'])}.",
         f"<b>Memory that fails is worth less.</b> Down one time in five, and going on with"
         f" defaults: {_interval(bold['deviations'])} per 1,000; exits only:"
         f" {_interval(safe['deviations'])}, of which {_n(safe['missed_entries']['value'])} are"
@@ -250,8 +258,9 @@ def method(told: Mapping[str, Any]) -> list[str]:
     holm = told["headline"]["holm"]
     return [
         f"Seed {design['seed']}, {design['sessions']:,} paired sessions for the main comparison and"
-        " for each fault rate, half as many for the other conditions, ten times as many for the"
-        f" source's rate. Prices: {design['prices']}.",
+        " for each architecture and fault rate, half as many at equal rates and for the classes of"
+        " venues, a quarter for outages and users, ten times as many for the source's rate."
+        f" Prices: {design['prices']}.",
         f"Intervals: percentile bootstrap over whole sessions, {design['resamples']:,} resamples,"
         " paired; none seen: the exact Poisson limit. Adjusted p of the headline claims (Holm): "
         + "; ".join(f"{name} {p:.2g}" for name, p in holm.items())
