@@ -17,7 +17,7 @@ CLIENTS := build/clients
 WALRUS := build/walrus-npm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-curves bench-redstuff bench-restore crash fuzz clients crosscheck format pin clean
+.PHONY: help demo test check bench bench-curves bench-redstuff bench-restore experiment crash fuzz clients crosscheck format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -57,6 +57,10 @@ bench-restore: $(DONE)/test $(DONE)/model ## 10,000 memories and a gigabyte leav
 	@mkdir -p $(FIGURES)
 	@$(BIN)/python benchmarks/restore_speed.py --json $(FIGURES)/restore.json --png $(FIGURES)/restore.png
 
+experiment: $(DONE)/package ## how much memory helps a bot that trades: 3,200 simulated sessions, report in build/experiment (5 minutes)
+	@$(UV) --requirement benchmarks/requirements.txt
+	@$(BIN)/python simulations/trading
+
 crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
 	@mkdir -p $(FIGURES)
 	@$(BIN)/python tests/crash/run.py --json $(FIGURES)/crash.json
@@ -81,7 +85,7 @@ pin: $(DONE)/tools ## write constraints.txt anew, with the newest versions that 
 
 clean: ## everything that was made here, the environment included
 	rm -rf $(VENV) build dist .hypothesis .pytest_cache .ruff_cache
-	find src tests benchmarks demo -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests benchmarks simulations demo -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- the environment: one stamp for each part, so that a second call installs nothing -------
 
