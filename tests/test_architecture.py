@@ -46,7 +46,7 @@ LAYERS: dict[str, set[str]] = {
         "storage",
     },
     "operations": {"state", "vault"},
-    "interchange": {"crypto.grants", "crypto.keys", "operations", "vault"},
+    "interchange": {"crypto.grants", "crypto.keys", "operations", "state", "vault"},
     "server": {"crypto.grants", "crypto.keys", "operations", "vault"},
     "integrations": {"crypto.grants", "crypto.keys", "operations", "state", "vault"},
 }  # fmt: skip
