@@ -21,6 +21,7 @@ from haulout.errors import (
     HauloutError,
     InputError,
     StorageError,
+    StoreUnavailableError,
     VaultClosedError,
     VaultLockedError,
     VaultVersionError,
@@ -521,3 +522,139 @@ def test_a_long_write_ahead_log_is_moved_into_the_file(database: Database, path:
         database.write(lambda c: [insert("x" * 3000)(c) for _ in range(1200)])
     database.write(insert("last"))
     assert path.stat().st_size > 3_000_000
+
+
+# --- deadlines -----------------------------------------------------------------------------
+
+
+class Held:
+    """A commit that hangs until it is told to go on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._real = database, database._connection
+        self.reached, self._go_on = threading.Event(), threading.Event()
+        database._connection = self  # type: ignore[assignment]
+
+    def execute(self, sql: str, *bindings: Any) -> Any:
+        if sql == "COMMIT" and not self._go_on.is_set():
+            self.reached.set()
+            assert self._go_on.wait(60)
+        return self._real.execute(sql, *bindings)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def go_on(self) -> None:
+        """The disk answers again."""
+        self._go_on.set()
+        self._database.write(lambda _connection: None)  # behind what waited
+        self._database._connection = self._real
+
+
+def test_a_write_that_the_disk_keeps_waiting_is_given_up_on_and_may_be_kept(
+    database: Database,
+) -> None:
+    held = Held(database)
+    with pytest.raises(StoreUnavailableError, match=r"within 0\.01 seconds") as caught:
+        database.write(insert("late"), patience=0.01)
+    assert caught.value.retry
+    held.go_on()
+    assert texts(database) == ["late"]
+
+
+def test_a_write_that_was_given_up_on_before_it_began_never_is(database: Database) -> None:
+    held = Held(database)
+    database.post(insert("first"))
+    assert held.reached.wait(60)
+    for patience in (0.01, 0, -1):
+        with pytest.raises(StoreUnavailableError):
+            database.write(insert("never"), patience=patience)
+    held.go_on()
+    assert texts(database) == ["first"]
+
+
+def test_a_write_waits_no_longer_than_for_its_answer(database: Database) -> None:
+    assert database.write(insert("soon"), patience=60) == 1
+    with pytest.raises(InputError):
+        database.write(lambda _connection: _raise(InputError("No.")), patience=60)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_what_is_posted_follows_in_order_and_its_failure_is_its_own(database: Database) -> None:
+    held = Held(database)
+    database.post(insert("one"))
+    assert held.reached.wait(60)
+    database.post(insert("two"))
+    database.post(lambda _connection: _raise(InputError("No.")))
+    database.post(insert("three"))
+    held.go_on()
+    assert texts(database) == ["one", "two", "three"]
+
+
+def test_what_nobody_waits_for_is_bounded(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haulout.database.database._MOST_WAITING", 3)
+    held = Held(database)
+    database.post(insert("first"))
+    assert held.reached.wait(60)
+    for number in range(3):
+        database.post(insert(str(number)))
+    with pytest.raises(StoreUnavailableError, match="3 writes waiting"):
+        database.post(insert("too many"))
+    held.go_on()
+    assert texts(database) == ["first", "0", "1", "2"]
+
+
+def test_whoever_wrote_in_a_commit_that_failed_is_told_while_nobody_else_may_write(
+    database: Database,
+) -> None:
+    told: list[str] = []
+    inside: list[bool] = []
+    lock = database._lock
+    assert lock is not None
+
+    def undone() -> None:
+        told.append("undone")
+        inside.append(lock._threads.locked())
+
+    real = database._connection
+    database._connection = Stub(real, "COMMIT", apsw.FullError("no space"))  # type: ignore[assignment]
+    with pytest.raises(DiskFullError):
+        database.write(insert("lost"), undone=undone)
+    database._connection = real
+    assert (told, inside) == (["undone"], [True])
+    database.write(insert("kept"), undone=undone)
+    with pytest.raises(InputError):
+        database.write(lambda _connection: _raise(InputError("No.")), undone=undone)
+    assert told == ["undone"]  # neither of a commit nor of a job that failed by itself
+    assert texts(database) == ["kept"]
+
+
+def test_a_number_that_could_not_be_noted_undoes_what_was_folded_and_latches(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def failing(_number: int) -> None:
+        raise OSError("lock")
+
+    assert database._lock is not None
+    monkeypatch.setattr(database._lock, "acknowledge", failing)
+    with pytest.raises(StorageError):
+        database.write(insert("kept, and not acknowledged"), undone=lambda: told.append("undone"))
+    assert told == ["undone"]
+    with pytest.raises(VaultClosedError):
+        database.write(insert("more"))
+
+
+def test_the_log_is_moved_when_it_has_as_many_pages_as_it_may(path: Path) -> None:
+    for pages, grows in ((50, False), (100_000, True)):
+        found = new(path.with_name(f"{pages}.db"), log_pages=pages)
+        for number in range(200):
+            found.write(insert("x" * 200 + str(number)))
+        assert (found._log_pages > 200) == grows
+        found.close()
