@@ -86,6 +86,8 @@ OWNERS = {
     "tokenizers": {"index.minilm"},
     "mcp": {"server.mcp"},
     "tomlkit": {"integrations.clients.toml"},
+    "alpaca": {"integrations.alpaca"},
+    "ccxt": set(),  # a program brings its exchange along: nothing here imports it
     "numba": {"redstuff"},
     "py_ecc": {"redstuff.certificate"},
     "obstore": {"storage.objectstore"},
