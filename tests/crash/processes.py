@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
-_SUITES = ("crowd", "erasure", "failures", "flips", "kills", "powercuts")
+_SUITES = ("crowd", "erasure", "failures", "flips", "kills", "powercuts", "states")
 _MODULES = ["numpy", "haulout.vault.vault", *(f"crash.{name}" for name in _SUITES)]
 
 

@@ -1,4 +1,4 @@
-"""Every crash suite in full: kills, power cuts, failing calls, flipped bytes, erasure, a crowd.
+"""Every crash suite in full: kills, power cuts, states, failing calls, flipped bytes, erasure.
 
     python tests/crash/run.py [--jobs N] [--scale S] [--json FILE] [SUITE ...]
 
@@ -22,7 +22,7 @@ from typing import Any
 if __name__ == "__main__" and (tests := str(Path(__file__).resolve().parents[1])) not in sys.path:
     sys.path.insert(0, tests)
 
-from crash import crowd, erasure, failures, flips, kills, powercuts
+from crash import crowd, erasure, failures, flips, kills, powercuts, states
 
 Figures = dict[str, Any]
 """A row's figures; ``bad`` counts what must not be, ``notes`` says what it was."""
@@ -47,6 +47,20 @@ def _power_cuts(jobs: int, scale: float) -> dict[str, Figures]:
         "power cuts": _story(verdict),
         "control: lying syncs": {"failed": f"{control:.0%}", "bad": int(control < 0.8)},
     }
+
+
+def _states(jobs: int, scale: float) -> dict[str, Figures]:
+    found = states.run(
+        kills=round(200 * scale), points=list(range(1, 1200, max(3, round(3 / scale)))),
+        cuts=round(1500 * scale), control=max(40, round(200 * scale)), jobs=jobs,
+    )  # fmt: skip
+    lying = found.pop("control")
+    rows = {name: _story(verdict) for name, verdict in found.items()}
+    return rows | {
+        "control: lying syncs of the state lane": {
+            "failed": f"{lying:.0%}", "bad": int(lying < 0.5),
+        },
+    }  # fmt: skip
 
 
 def _failures(jobs: int, scale: float) -> dict[str, Figures]:
@@ -118,6 +132,7 @@ def _crowd(jobs: int, scale: float) -> dict[str, Figures]:
 SUITES: dict[str, Callable[[int, float], dict[str, Figures]]] = {
     "kills": _kills,
     "powercuts": _power_cuts,
+    "states": _states,
     "failures": _failures,
     "flips": _flips,
     "erasure": _erasure,
