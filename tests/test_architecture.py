@@ -93,7 +93,7 @@ OWNERS = {
     "obstore": {"storage.objectstore"},
     "urllib3": {"storage.walrus"},
     "starlette": {"server", "testing.venue", "testing.walrus"},
-    "uvicorn": {"server", "testing.venue", "testing.walrus"},
+    "uvicorn": {"integrations.webhook", "server", "testing.venue", "testing.walrus"},
     "python_multipart": {"server", "testing.walrus"},
 }
 
