@@ -17,6 +17,7 @@ not promised.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import threading
 import time
@@ -27,13 +28,10 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar, cast
 
 from haulout.errors import (
-    ActionError,
     ActionRefusedError,
-    ConflictError,
     HauloutError,
     InputError,
     NotFoundError,
-    StorageError,
     VenueRefusedError,
 )
 from haulout.integrations.venues import orders
@@ -489,27 +487,37 @@ class Guard:
 
         async def read_async(*arguments: Any, **named: Any) -> Any:
             found = await own(*arguments, **named)
-            asking = cast("Awaited", self.asking)
-            await asking.run(lambda: self._observe(found))
+            await asyncio.to_thread(self._observe, found)
             return found
 
         return read_async
 
     def _observe(self, found: Any) -> None:
+        """Write down what is new, without waiting for the disk: a read is not to depend on it."""
         shown = cast("list[Any]", found) if isinstance(found, list) else [found]
-        known = {one.ref: one for one in self.state.open_intents() if one.status == "accepted"}
-        for order in shown:
-            if not isinstance(order, dict):
-                continue
-            one = known.get(str(cast("dict[str, Any]", order).get("id")))
-            if one is None or one.action != ORDER:
-                continue
-            shows = cast("dict[str, Any]", order)
-            seen = orders.seen_of(shows, one.id, one.target, entry=one.role == "entry")
-            if seen.status == "accepted" and seen.filled in {None, one.filled}:
-                continue
-            with suppress(ActionError, ConflictError, StorageError):
-                self.actor.observe(seen)
+        with suppress(HauloutError):  # the next recovery learns it
+            known = {
+                one.ref: one
+                for one in self.state.open_intents()
+                if one.action == ORDER and one.status == "accepted"
+            }
+            for order in shown if known else ():
+                if isinstance(order, dict):
+                    self._observe_one(cast("dict[str, Any]", order), known)
+
+    def _observe_one(self, order: Mapping[str, Any], known: Mapping[str | None, Intent]) -> None:
+        one = known.get(str(order.get("id")))
+        if one is None:
+            return
+        seen = orders.seen_of(order, one.id, one.target, entry=one.role == "entry")
+        if seen.status == "refused" or (
+            seen.status == "accepted" and seen.filled in {None, one.filled}
+        ):
+            return
+        self.state.settle(
+            one, seen.status, ref=seen.ref, filled=seen.filled, spent=seen.spent,
+            result=seen.answer, wait=False,
+        )  # fmt: skip
 
     def _fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         """As the exchange's own; what failed while an order is on its way is not sent again."""

@@ -161,9 +161,8 @@ def test_an_order_that_never_arrived_is_not_found(name: str, venue: Venue, kind:
     assert bot.guard.venue.find(other) is None
 
 
-def test_kraken_is_never_asked_by_userref(venue: Venue, name: str) -> None:
-    if name != "kraken":
-        return
+@pytest.mark.parametrize("name", ["kraken"])
+def test_kraken_is_never_asked_by_userref(name: str, venue: Venue) -> None:
     bot = Bot(name, venue)
     bot.order()
     (intent,) = bot.state.open_intents()

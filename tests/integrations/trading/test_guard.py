@@ -707,6 +707,50 @@ def test_orders_on_many_symbols_go_out_at_the_same_time(clock: Clock) -> None:
         assert len(venue.orders) == 3
 
 
+def test_orders_on_one_symbol_wait_for_each_other_and_are_two_orders(
+    venue: Venue, state: State, clock: Clock
+) -> None:
+    under_way: list[str] = []
+    together: list[int] = []
+    before = venue.answer
+
+    def answer(request: Any) -> Any:
+        if not venue.creates(request):
+            return before(request)
+        under_way.append(request.line)
+        together.append(len(under_way))
+        threading.Event().wait(0.05)  # long enough for a second one to come in between
+        found = before(request)
+        under_way.pop()
+        return found
+
+    venue.answer = answer  # type: ignore[method-assign]
+
+    async def trade() -> Any:
+        exchange = guard(made(ccxt.async_support, "binance", venue), state, sleep=clock.pass_by)
+        try:
+            return await asyncio.gather(*(buy(exchange) for _ in range(3)))
+        finally:
+            unguard(exchange)
+            await exchange.close()
+
+    found = asyncio.run(trade())
+    assert together == [1, 1, 1]
+    assert len({one["id"] for one in found}) == 3
+
+
+def test_reads_go_on_though_the_journal_cannot_be_read(
+    exchange: Any, venue: Venue, state: State
+) -> None:
+    order = buy(exchange)
+
+    def broken(*_arguments: Any, **_named: Any) -> Any:
+        raise StorageError("the disk refuses")
+
+    state.tape.read = broken  # type: ignore[method-assign]
+    assert exchange.fetch_order(order["id"], SPOT)["id"] == order["id"]
+
+
 def test_a_cancelled_task_leaves_its_intent_open_and_the_next_try_finds_the_order(
     venue: Venue, state: State, clock: Clock
 ) -> None:
