@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from trading import experiment, markets, report, results
 
 QUICK = 96
+LEAST = 16
+"""Sessions in which every strategy meets every market once."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = made.parse_args(arguments)
     sessions = QUICK if given.quick else given.sessions
+    if sessions < LEAST:
+        made.error(f"at least {LEAST} sessions, so that every strategy meets every market")
     real = None if given.ohlcv is None else markets.closes(given.ohlcv)
     begun = time.monotonic()
 

@@ -95,7 +95,7 @@ def summary(found: Mapping[str, Found], run: Run, sessions: int, seed: int) -> d
     calibrated = calibrate(found["rate 0.25"], run, sessions, seed)
     return {
         "design": _design(sessions, seed),
-        "facts": facts(seed, min(sessions, 400)),
+        "facts": facts(seed, max(64, min(sessions, 400))),
         "controls": controls(found),
         "arms": {name: _arm(main, name) for name in found["main"].counts},
         "headline": headline(main),
