@@ -17,7 +17,7 @@ CLIENTS := build/clients
 WALRUS := build/walrus-npm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-curves bench-redstuff bench-restore experiment crash fuzz clients crosscheck format pin clean
+.PHONY: help demo test check bench bench-curves bench-redstuff bench-restore experiment crash crash-trading fuzz clients crosscheck format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -64,6 +64,10 @@ experiment: $(DONE)/package ## how much memory helps a bot that trades: 3,200 si
 crash: $(DONE)/test $(DONE)/model ## kills, power cuts and failing disks, in full (long)
 	@mkdir -p $(FIGURES)
 	@$(BIN)/python tests/crash/run.py --json $(FIGURES)/crash.json
+
+crash-trading: $(DONE)/test $(DONE)/model ## the crash matrix of acting: F1-F16, classes A-D, real processes (10 minutes)
+	@mkdir -p $(FIGURES)
+	@$(BIN)/python tests/crash/trading/run.py --json $(FIGURES)/crash-trading.json
 
 fuzz: $(DONE)/test $(DONE)/model ## flipped bytes and hostile input, in full (long)
 	@$(BIN)/pytest -n 2 -m full --ignore=tests/crash || [ $$? -eq 5 ]
