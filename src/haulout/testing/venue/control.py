@@ -63,7 +63,7 @@ class ControlRoutes:
             ("GET", "met", self._met), ("POST", "advance", self._advance),
             ("POST", "price", self._price), ("POST", "fill", self._fill),
             ("POST", "trade", self._trade), ("POST", "settings", self._set),
-            ("GET", "time", self._time), ("DELETE", "orders", self._cancel_all),
+            ("GET", "time", self._time), ("POST", "cancel", self._cancel), ("DELETE", "orders", self._cancel_all),
             ("DELETE", "stream", self._end_stream),
         ]  # fmt: skip
         return [
@@ -109,6 +109,10 @@ class ControlRoutes:
     def _trade(self, _request: Request, body: bytes) -> Any:
         asked = msgspec.json.decode(body, type=Wanted)
         return shown(self._exchange.place(msgspec.structs.replace(asked, by="user")))
+
+    def _cancel(self, _request: Request, body: bytes) -> Any:
+        asked = msgspec.json.decode(body, type=_Filled)
+        return shown(self._exchange.cancel(self._desk.require(asked.order)))
 
     def _cancel_all(self, _request: Request, _body: bytes) -> Any:
         found = [one for one in self._exchange.orders.values() if one.status == "open"]

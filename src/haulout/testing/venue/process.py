@@ -15,7 +15,7 @@ from haulout.state.refs import Class
 from haulout.testing.venue.client import HttpVenue, HttpWire
 from haulout.testing.venue.faults import Fault
 from haulout.testing.venue.ledger import Entry, read_ledger
-from haulout.testing.venue.shown import Shown
+from haulout.testing.venue.shown import Listing, Shown
 
 _PATIENCE = 30.0  # seconds for the process to start or to stop
 
@@ -145,6 +145,15 @@ class LoopbackVenue:
         """Fill an order (by its ID, or ``client:`` and the client's), or a part of it."""
         body = {"order": order, "amount": None if amount is None else str(amount)}
         return self._ask("POST", "fill", Shown, body)
+
+    def open(self, symbol: str | None = None) -> list[str]:
+        """The IDs of open orders."""
+        listing = self._wire.ask("GET", "/orders?open=1", Listing)
+        return [one.id for one in listing.orders if symbol in {None, one.symbol}]
+
+    def cancel(self, order: str) -> Shown:
+        """The account's owner takes an order back by hand."""
+        return self._ask("POST", "cancel", Shown, {"order": order})
 
     def trade(self, symbol: str, side: str, amount: Any, **more: Any) -> Shown:
         """The account's owner acts by hand, past every agent."""
