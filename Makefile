@@ -17,7 +17,7 @@ CLIENTS := build/clients
 WALRUS := build/walrus-npm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-curves bench-redstuff bench-restore experiment crash crash-trading fuzz clients crosscheck format pin clean
+.PHONY: help demo demo-trading test check bench bench-curves bench-redstuff bench-restore experiment crash crash-trading fuzz clients crosscheck format pin clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -25,6 +25,9 @@ help: ## this list
 
 demo: $(DONE)/package $(DONE)/model ## import, remember, crash, recall, forget: the whole of it in a minute
 	@if [ -e demo ]; then $(BIN)/python demo; else echo "There is no demo yet."; fi
+
+demo-trading: $(DONE)/test ## bots as they are and with Haulout, while answers are lost and processes killed (1.5 GB, once)
+	@$(BIN)/python demo/trading $(TRADING)
 
 test: $(DONE)/test $(DONE)/model ## the quick form of every test
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not full"

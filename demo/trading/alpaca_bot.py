@@ -33,12 +33,10 @@ def main() -> None:
         vault = Vault.open(asked.vault)
         guard(client, vault.state("bots/stocks"))
         print(recover(client).text(), flush=True)
-    order = client.submit_order(
-        LimitOrderRequest(
-            symbol="AAPL", qty=10, side=OrderSide.BUY, time_in_force=TimeInForce.DAY,
-            limit_price=200,
-        )  # fmt: skip
+    wanted = LimitOrderRequest(
+        symbol="AAPL", qty=10, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, limit_price=200
     )
+    order = client.submit_order(wanted)
     position = [{"id": str(order.id), "amount": str(order.qty)}]
     asked.notebook.write_text(json.dumps(position), "utf-8")
     print(f"bought: {position}", flush=True)

@@ -22,7 +22,7 @@ PAIR = "BTC/USDT"
 
 
 def binance(url: str) -> Any:
-    """ccxt's Binance, every address of which is the venue on loopback."""
+    """Binance as ccxt has it, every address of which is the venue on loopback."""
     exchange = ccxt.binance({"apiKey": "loopback", "secret": "loopback", "enableRateLimit": False})
     exchange.options["fetchCurrencies"] = False
     addresses = exchange.urls["api"]

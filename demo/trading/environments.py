@@ -34,6 +34,6 @@ def environment(name: str, say: Callable[[str], None]) -> Path:
         "--requirement", str(wanted), "--editable", str(ROOT), "--quiet",
     ]  # fmt: skip
     for command in (make, install):
-        subprocess.run(command, check=True, cwd=ROOT)  # noqa: S603 - our own words
+        subprocess.run(command, check=True, cwd=ROOT)
     done.write_text(stamp, "utf-8")
     return folder

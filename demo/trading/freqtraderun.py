@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 HERE = Path(__file__).parent
 PAIR = "ETH/BTC"
@@ -16,7 +16,7 @@ STAKE = 0.5
 
 
 def config(url: str, folder: Path, **more: Any) -> dict[str, Any]:
-    """freqtrade's configuration for one open trade of half a bitcoin. Every address is the venue's.
+    """What freqtrade is told for one open trade of half a bitcoin. Every address is the venue's.
 
     Args:
         url: the venue's; folder: for its database; more: settings besides.
@@ -73,9 +73,9 @@ class Freqtrade:
         ]  # fmt: skip
         self._environment = {**os.environ, "HAULOUT_DEMO_VAULT": str(vault or "")}
 
-    def __enter__(self) -> Freqtrade:
+    def __enter__(self) -> Self:
         with (self.folder / "printed.txt").open("ab") as printed:
-            self.process = subprocess.Popen(  # noqa: S603 - our own words
+            self.process = subprocess.Popen(
                 self._command, stdout=printed, stderr=printed, stdin=subprocess.DEVNULL,
                 env=self._environment, cwd=self.folder,
             )  # fmt: skip

@@ -22,7 +22,9 @@ from haulout import Vault
 from haulout.testing.venue.process import LoopbackVenue
 
 HERE = Path(__file__).parent
-_SECONDS = 120
+_SECONDS = 400
+"""For a bot to do something; freqtrade takes 10 s to start on an idle machine, and minutes on a
+busy one."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 _ORDER = re.compile(rb"^POST (/api/v3/order|/v2/orders)[ ?]")
@@ -42,7 +42,7 @@ class Tap:
         self._ended = False
         self._threads = [threading.Thread(target=self._accept)]
 
-    def __enter__(self) -> Tap:
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 

@@ -10,7 +10,7 @@ from runs import Run
 from tap import Mark
 
 _WIDTH, _LEFT, _RIGHT = 1080, 250, 190
-_ROW, _HEAD, _PANEL = 44, 74, 42
+_ROW, _HEAD, _PANEL = 50, 74, 40
 _INK, _FAINT, _RED, _GREEN, _BLUE, _AMBER = (
     "#1f2933", "#9aa5b1", "#c0362c", "#1a7f4b", "#2563a8", "#b7791f",
 )  # fmt: skip
@@ -35,7 +35,7 @@ SIGNS = {
     "answered": Sign("answer arrived", _GREEN, 1),
     "found": Sign("looked up, and adopted", _AMBER, -1),
     "killed": Sign("SIGKILL", _RED, -1),
-    "started": Sign("started again", _INK, -1),
+    "started": Sign("started again", _INK, 1),
 }
 
 
@@ -49,9 +49,10 @@ def drawing(runs: Sequence[Run]) -> str:
     height = _HEAD + sum(
         _PANEL + _ROW * sum(one.scenario == name for one in runs) + 12 for name in scenarios
     )
+    fonts = "DejaVu Sans, Verdana, sans-serif"
+    begin = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}"'
-        f' viewBox="0 0 {_WIDTH} {height}" font-family="DejaVu Sans, Verdana, sans-serif">',
+        f'{begin} viewBox="0 0 {_WIDTH} {height}" font-family="{fonts}">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         _text(24, 30, "One order wanted: what reaches the venue", size=17, bold=True),
         *_legend(54),
@@ -92,13 +93,15 @@ def _panel(top: float, name: str, runs: Sequence[Run]) -> list[str]:
         for mark in _once(marks, scale):
             x = scale.x(mark.at)
             parts.append(_sign(mark.what, x, y + 10 * SIGNS[mark.what].place))
+            if mark.what in {"sent", "found"}:
+                parts.append(_text(x - 9, y - 17, f"{mark.at:.2f} s", size=9, color="#52606d"))
         right = run.orders == run.wanted
         plural = "order" if run.orders == 1 else "orders"
+        color = _GREEN if right else _RED
         parts.append(
             _text(
-                _WIDTH - _RIGHT + 16, y, f"{run.orders} {plural}",
-                size=13, bold=True, color=_GREEN if right else _RED,
-            )  # fmt: skip
+                _WIDTH - _RIGHT + 16, y, f"{run.orders} {plural}", size=13, bold=True, color=color
+            )
         )
         knows = "the bot knows all" if run.agrees else f"the bot knows of {run.known}"
         parts.append(_text(_WIDTH - _RIGHT + 16, y + 15, knows, size=11, color="#52606d"))
@@ -139,45 +142,32 @@ def _once(marks: Sequence[Mark], scale: _Scale) -> list[Mark]:
     last: dict[str, float] = {}
     for one in marks:
         x = scale.x(one.at)
-        if x - last.get(one.what, -99.0) >= 7:
+        if x - last.get(one.what, -99.0) >= 12:
             found.append(one)
             last[one.what] = x
     return found
 
 
+_SHAPES = {
+    "sent": '<path d="M-5 -5h10l-5 9z" fill="{0}"/>',
+    "accepted": '<circle r="4.5" fill="{0}"/>',
+    "lost": '<path d="M-4 -4l8 8m0 -8l-8 8" stroke="{0}" stroke-width="2.5"/>',
+    "answered": '<path d="M-4 0l3.5 4l6 -8" fill="none" stroke="{0}" stroke-width="2"/>',
+    "found": '<circle r="4.5" fill="#fff" stroke="{0}" stroke-width="2.5"/>',
+    "killed": '<path d="M0 -6l6 6l-6 6l-6 -6z" fill="{0}"/>',
+    "started": '<path d="M-4 -5v10l9 -5z" fill="{0}"/>',
+}
+
+
 def _sign(what: str, x: float, y: float) -> str:
-    color = SIGNS[what].color
-    match what:
-        case "sent":
-            return f'<path d="M{x - 5} {y - 5}h10l-5 9z" fill="{color}"/>'
-        case "accepted":
-            return f'<circle cx="{x}" cy="{y}" r="4.5" fill="{color}"/>'
-        case "answered":
-            return (
-                f'<path d="M{x - 4} {y}l3.5 4l6 -8" fill="none" stroke="{color}" stroke-width="2"/>'
-            )
-        case "found":
-            return (
-                f'<circle cx="{x}" cy="{y}" r="4.5" fill="#fff" stroke="{color}"'
-                ' stroke-width="2.5"/>'
-            )
-        case "started":
-            return f'<path d="M{x - 4} {y - 5}v10l9 -5z" fill="{color}"/>'
-        case "killed":
-            return (
-                f'<path d="M{x} {y - 6}l6 6l-6 6l-6 -6z" fill="{color}"/>'
-            )
-        case _:
-            return (
-                f'<path d="M{x - 4} {y - 4}l8 8m0 -8l-8 8" stroke="{color}" stroke-width="2.5"/>'
-            )
+    shape = _SHAPES[what].format(SIGNS[what].color)
+    return f'<g transform="translate({x:.1f} {y:.1f})">{shape}</g>'
 
 
 def _break(left: float, right: float, y: float, seconds: float) -> str:
     x = (left + right) / 2
-    return (
-        f'<path d="M{x - 5} {y + 6}l4 -12m4 12l4 -12" stroke="{_FAINT}" fill="none"/>'
-        + _text(x - 12, y + 19, f"{seconds:.0f} s", size=10, color="#52606d")
+    return f'<path d="M{x - 5} {y + 6}l4 -12m4 12l4 -12" stroke="{_FAINT}" fill="none"/>' + _text(
+        x - 12, y + 19, f"{seconds:.0f} s", size=10, color="#52606d"
     )
 
 

@@ -23,14 +23,14 @@ class Always(IStrategy):
     def bot_start(self, **_more: object) -> None:
         self.custom_seen = {"starts": 0}
 
-    def populate_indicators(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
+    def populate_indicators(self, dataframe: DataFrame, _metadata: dict) -> DataFrame:
         return dataframe
 
-    def populate_entry_trend(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
+    def populate_entry_trend(self, dataframe: DataFrame, _metadata: dict) -> DataFrame:
         dataframe["enter_long"] = 1
         return dataframe
 
-    def populate_exit_trend(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
+    def populate_exit_trend(self, dataframe: DataFrame, _metadata: dict) -> DataFrame:
         dataframe["exit_long"] = 0
         return dataframe
 
