@@ -92,6 +92,9 @@ def test_what_a_limit_has_used_is_what_reserve_counts(vault: Vault) -> None:
     assert vault.show_state("default").reasons == (
         f"nobody knows what became of …{first.id[-8:]} (order a)",
     )
+    vault.settle(first.id, "accepted")
+    assert vault.show_state("default").reasons == ()  # it is known, and still counts whole
+    assert vault.show_state("default").limits[0].used == "60.5"
     vault.settle(first.id, "done", spent={"usd": "40"})
     assert vault.show_state("default").limits[0].used == "40"
     assert vault.show_state("default").reasons == ()
@@ -110,6 +113,10 @@ def test_reasons_are_those_for_which_an_entry_is_refused_and_none_for_an_exit(va
     assert vault.show_state("default").reasons == ("bot-1 holds the lease",)
     with pytest.raises(ActionRefusedError, match="bot-1 holds the lease"):
         vault.reserve("order")
+    vault.state("late", now=lambda: 1_600_000_000_000_000).lease("bot-1", 600)
+    late = vault.show_state("late").lease
+    assert late is not None
+    assert (late.holder, late.lasts, vault.show_state("late").reasons) == ("bot-1", False, ())
     paused = "other"
     vault.reserve("close", role="exit", state=paused)
     assert vault.show_state(paused).reasons == ()  # an open exit forbids no entry
@@ -229,13 +236,13 @@ def test_a_time_beyond_every_calendar_is_the_last_there_is() -> None:
         ("bots/*", ["bots/btc", "bots/eth"]),
         ("bots/**", ["bots/btc", "bots/eth"]),
         ("bot*", ["bots/btc", "bots/eth"]),
-        ("*", ["bots/btc", "bots/eth", "trips"]),
+        ("*", ["bots/btc", "bots/eth", "old/bots/btc", "trips"]),
     ],
 )
 def test_the_owners_word_reaches_the_states_it_names_and_no_other(
     vault: Vault, pattern: str, met: list[str]
 ) -> None:
-    for name in ("bots/eth", "trips", "bots/btc"):
+    for name in ("bots/eth", "trips", "bots/btc", "old/bots/btc"):
         vault.set_document("plan", 1, state=name)
     for verb, halted in (
         (vault.pause_states, "pause"), (vault.flatten_states, "flatten"), (vault.resume_states, ""),
