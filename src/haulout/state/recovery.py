@@ -164,7 +164,7 @@ def recover(
     since = max(min([one.at for one in open_ones] + [newest - _HOUR_US, now - _DAY_US]), 0)
     failures: list[str] = []
     listed = _listed(resolver, since, failures)
-    resolved, unknown, lost = _resolve(resolver, open_ones, failures)
+    resolved, unknown, lost = _resolve(resolver, open_ones)
     if confirmed and state.tape.read(lambda book, _past: book.halted_why) in _TO_CONFIRM:
         state.resume("looked at, and confirmed")
     found = _adopt(resolver, listed, confirmed=confirmed)
@@ -213,7 +213,7 @@ def _listed(resolver: Resolver, since: int, failures: list[str]) -> list[Seen]:
 
 
 def _resolve(
-    resolver: Resolver, intents: list[Intent], failures: list[str]
+    resolver: Resolver, intents: list[Intent]
 ) -> tuple[list[Resolved], list[str], list[str]]:
     """Ask after every intent without an end: what became of each, the unknown, the lost exits."""
     found: list[Resolved] = []
@@ -222,10 +222,8 @@ def _resolve(
     for one in intents:
         try:
             after = one if one.status == "absent" else resolver.resolve(one)
-        except OutcomeUnknownError as error:
-            unknown.append(one.text)
-            if error.message not in failures and not one.is_unsettled:
-                failures.append(error.message)
+        except OutcomeUnknownError:
+            unknown.append(one.text)  # one that was accepted, too: a venue shows old orders no more
             found.append(_resolved(one, one))
             continue
         if after.status == "absent":
