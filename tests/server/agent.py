@@ -12,30 +12,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "acting.md"
+from thepage import from_the_page
+
 SERVICE = sys.argv[1]
 CRASHES = "crash" in sys.argv[3:]
 TRIES = 3
+DEADLINE_S = 1.0
 TASK = "dinner with Ana"
 TABLE = {"restaurant": "luigi", "when": "2026-12-01T19:00", "people": 2}
 Tool = Callable[..., Awaitable[Any]]
-
-
-def from_the_page(name: str) -> Any:
-    """The function of this name that docs/acting.md shows."""
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    (block,) = [one for one in blocks if f"async def {name}(" in one]
-    found: dict[str, Any] = {}
-    exec(compile(block, "docs/acting.md", "exec"), found)
-    return found[name]
 
 
 def send(table: dict[str, Any], reference: str) -> Any:
@@ -43,7 +34,7 @@ def send(table: dict[str, Any], reference: str) -> Any:
     data = json.dumps({**table, "reference": reference}).encode()
     request = urllib.request.Request(f"{SERVICE}/bookings", data, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             return json.load(answer)
     finally:
         if CRASHES:
@@ -52,7 +43,8 @@ def send(table: dict[str, Any], reference: str) -> Any:
 
 def look(reference: str) -> Any:
     """The booking of a reference, or None."""
-    with urllib.request.urlopen(f"{SERVICE}/bookings?reference={reference}", timeout=30) as answer:
+    address = f"{SERVICE}/bookings?reference={reference}"
+    with urllib.request.urlopen(address, timeout=30) as answer:
         return next(iter(json.load(answer)), None)
 
 
@@ -104,7 +96,7 @@ async def with_memory() -> None:
             return await once(
                 memory, TASK, "book table", TABLE, target="restaurant/luigi",
                 act=lambda reference: asyncio.to_thread(send, TABLE, reference),
-                look=lambda reference: asyncio.to_thread(look, reference),
+                look=lambda reference: asyncio.to_thread(look, reference), deadline=DEADLINE_S,
             )  # fmt: skip
 
         async def recover(_tool_call_id: str) -> Any:

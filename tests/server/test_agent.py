@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 from server.booking import BookingService
+from server.thepage import from_the_page
 
 from haulout import Vault
+from haulout.operations import app
+from haulout.server.tools import tools_for
 
 AGENT = Path(__file__).resolve().parent / "agent.py"
 
@@ -94,3 +100,56 @@ def test_control_without_them_it_books_as_often_as_it_tries(
 ) -> None:
     run(home, service, "without-memory", crash=case.crash)
     assert (len(service.bookings) > 1) == case.twice
+
+
+class Memory:
+    """The tools as an MCP client calls them, without the wire: what a page's function needs."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def call_tool(self, name: str, given: dict[str, Any]) -> Any:
+        bot = app("agent-1")
+        answer = await asyncio.to_thread(tools_for(bot)[name].call, self._vault, bot, given)
+        return SimpleNamespace(is_error=False, structured_content=answer.structured)
+
+
+@pytest.mark.parametrize(("deadline", "bookings"), [(2.0, 1), (-60.0, 2)])
+def test_a_call_that_is_under_way_is_not_taken_for_lost_before_its_deadline(
+    deadline: float, bookings: int
+) -> None:
+    """A framework that gives up on a call makes another while the first is still sending.
+
+    The control looks at once, as if the deadline had passed, and books again.
+    """
+    once = from_the_page("once")
+    book: list[str] = []
+    looked = threading.Event()
+
+    def act(reference: str) -> dict[str, Any]:
+        if not book:
+            looked.wait(0.5)  # it is under way while the other call looks
+        book.append(reference)
+        return {"number": len(book)}
+
+    def look(reference: str) -> dict[str, Any] | None:
+        found = {"number": book.index(reference) + 1} if reference in book else None
+        looked.set()
+        return found
+
+    async def call(memory: Memory) -> Any:
+        return await once(
+            memory, "dinner", "book table", {"people": 2}, target="luigi", deadline=deadline,
+            act=lambda reference: asyncio.to_thread(act, reference),
+            look=lambda reference: asyncio.to_thread(look, reference),
+        )  # fmt: skip
+
+    async def story() -> list[Any]:
+        with Vault.ephemeral() as vault:
+            memory = Memory(vault)
+            return await asyncio.gather(call(memory), call(memory), return_exceptions=True)
+
+    answers = asyncio.run(story())
+    assert len(book) == bookings
+    if bookings == 1:
+        assert answers == [{"number": 1}] * 2
