@@ -125,3 +125,18 @@ def test_credentials_come_from_the_variables_that_other_tools_read(monkeypatch):
     for name in found.keys() - {"walrus.token"}:
         scheme, _, option = name.partition(".")
         assert option in OPTIONS[scheme] | SECRETS[scheme]
+
+
+def test_it_says_what_of_states_each_store_holds_and_why_they_were_left_out(spread, home):
+    assert "of states" not in spread("sync").out
+    spread("state", "limit", "bots/btc", "usd/day", "100", "--new")
+    assert ", 4 of states." in spread("sync").out
+    spread("state", "pause", "bots/btc")
+    assert "1 (5 records)" in spread("stats").out
+    (home / "vault" / "state.db").write_bytes(b"x" * 8192)
+    run = spread("sync")
+    assert run.code == 7
+    assert "states of agents were left out" in run.err
+    assert "cannot be read" in spread("stats").out
+    assert spread("check").code == 6
+    assert spread("recall", "walnuts").code == 0

@@ -29,11 +29,13 @@ def command(session: Session, file: Path, replace: bool) -> None:
     """
     from haulout.operations import Backup
 
-    with session.opened() as vault, session.progress("Backing up"):
+    with session.warnings_told(), session.opened() as vault, session.progress("Backing up"):
         done = session.run(vault, Backup(file=new_file(file, replace=replace)))
 
     def show() -> None:
         what = screen.counted(done.records, "record")
+        if done.state_records:
+            what += f" and {done.state_records:,} of states"
         screen.say(f"Sealed {what} in {screen.place(done.path)} ({screen.size(done.bytes)}).")
         screen.note(f"To open it anywhere: haulout restore {screen.place(done.path)}")
 

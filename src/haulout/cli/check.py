@@ -44,6 +44,9 @@ def command(session: Session, remote: bool) -> int:
             f"{found.erased:,} erased.",
             dim=True,
         )
+        if found.state_records:
+            events = screen.counted(found.state_records, "record")
+            screen.say(f"Verified {events} of {screen.counted(found.states, 'state')}.", dim=True)
         if remote:
             parts = screen.counted(found.remote_sections, "part")
             read = screen.size(found.remote_bytes)

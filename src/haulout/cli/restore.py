@@ -100,6 +100,9 @@ def _tell(found: Restored) -> None:
         parts.append(f"{found.chunks:,} + {found.failed_chunks:,} = {pieces:,} attachment pieces")
     if found.vectors:
         parts.append(f"{screen.counted(found.vectors, 'vector')} taken over")
+    if found.states:
+        states = screen.counted(found.states, "state")
+        parts.append(f"{states} of agents, {found.state_records:,} records")
     screen.say("; ".join(parts) + ".", dim=True)
     for failure in found.failures:
         screen.warn(failure)

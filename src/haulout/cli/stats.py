@@ -40,6 +40,7 @@ def command(session: Session) -> None:
                 ("newest", screen.minute(stats.newest)),
                 ("replica", _age(stats)),
                 ("records", f"{stats.records:,}"),
+                ("states", _states(stats)),
                 ("on disk", screen.size(stats.bytes)),
                 ("recall", f"by words and by {stats.model}" if stats.model else "by words"),
                 ("vectors", f"{stats.vectors:,}{waiting}" if stats.model else ""),
@@ -51,6 +52,13 @@ def command(session: Session) -> None:
 
     answer = {name: getattr(stats, name) for name in stats.__struct_fields__}
     session.answer(answer | {"stores": stores}, show)
+
+
+def _states(stats: Stats) -> str:
+    """How many states of agents there are; nothing where there never was one."""
+    if stats.states_failure:
+        return f"cannot be read: {stats.states_failure}"
+    return f"{stats.states:,} ({stats.state_records:,} records)" if stats.states else ""
 
 
 def _age(stats: Stats) -> str:

@@ -64,9 +64,14 @@ def show(found: Synced) -> None:
         if one.alarm:
             screen.warn(f"{one.name}: {one.alarm}")
         words = f"{one.name}: {screen.counted(one.records, 'record')} in head {one.head}"
-        if one.waiting:
-            words += f"; {one.waiting:,} wait"
-        screen.say(words + ".", fg="yellow" if one.waiting or one.failure else "green")
+        if one.state_records:
+            words += f", {one.state_records:,} of states"
+        waiting = one.waiting + one.waiting_states
+        if waiting:
+            words += f"; {waiting:,} wait"
+        screen.say(words + ".", fg="yellow" if waiting or one.failure else "green")
+    if found.states_failure:
+        screen.warn(f"states of agents were left out: {found.states_failure}")
 
 
 def _watch(session: Session, vault: Vault, every: float) -> int:
