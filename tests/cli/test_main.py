@@ -23,7 +23,10 @@ GROUPS = {
     "volumes": ["add", "list", "status", "remove", "rebalance", "detach"],
     "walrus": ["set", "show", "remove"],
     "replica": ["create", "status", "refresh"],
-    "state": ["list", "show", "journal", "pause", "flatten", "resume", "limit", "resolve"],
+    "state": [
+        "list", "show", "journal", "pause", "flatten", "resume", "limit", "resolve", "export",
+        "import",
+    ],
 }
 COMMANDS = [name for name in VERBS if name not in GROUPS] + [
     f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs
@@ -79,6 +82,8 @@ ANSWERS = {
     "state resume": ["state", "resume", "bots/btc"],
     "state limit": ["state", "limit", "bots/btc", "usd/day", "100"],
     "state resolve": ["state", "resolve", "bots/btc", "INTENT", "done"],
+    "state export": ["state", "export", "bots/btc", "btc.json"],
+    "state import": ["state", "import", "empty.json", "bots/new"],
 }
 _SPREAD = {"sync", "repair", "locator", *(f"volumes {verb}" for verb in GROUPS["volumes"])}
 
@@ -125,6 +130,7 @@ def test_json_of_every_verb_is_one_document_without_colour(mine, walnuts, kit, h
     if command.startswith("state"):
         with Vault.open(embedder="none") as vault:
             names["INTENT"] = vault.reserve("order", state="bots/btc", role="exit").intent.id
+        (home / "empty.json").write_text('{"format": "haulout-bot-state", "version": 1}')
     given = [names.get(word, word) for word in ANSWERS[command]]
     run = mine(*given, "--json", stdin=kit)
     assert run.code == 0, run.err

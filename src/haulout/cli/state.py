@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from haulout.cli import exits, screen
+from haulout.cli import exits, screen, state_files
 from haulout.cli.session import Session
 from haulout.cli.verb import Verb, write_exits
 from haulout.errors import InputError, NotFoundError
@@ -59,6 +59,10 @@ def command() -> None:
     Your word stands whether an agent runs or not: it meets it at its next decision. A name may
     end with *, which means every state whose name begins so; quote it for the shell.
     """
+
+
+command.add_command(state_files.export)
+command.add_command(state_files.import_)
 
 
 @command.command("list", cls=Verb, examples=("haulout state list",))

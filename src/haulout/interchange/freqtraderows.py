@@ -54,6 +54,10 @@ _WHOLE: Final = {"KeyValueStore": "keyvalues", "wallet_history": "wallets"}
 """Tables that only freqtrade knows the meaning of."""
 _STRAY: Final = {"orders": "stray_orders", "trade_custom_data": "stray_custom"}
 """Rows of a trade that is not there (any more)."""
+_NUMBERS: Final = {
+    "leverage": "1.0", "stop_loss": "0.0", "initial_stop_loss": "0.0", "max_rate": "0.0",
+    "realized_profit": "0.0",
+}  # fmt: skip
 _DEFAULTS: Final = {"fee_open": "0.0", "fee_close": "0.0", "interest_rate": "0.0",
                     "record_version": 2}  # fmt: skip
 """What freqtrade's model gives a trade that says nothing."""
@@ -262,9 +266,11 @@ def _columns(part: BotTrade | BotOrder | Lock, fields: Mapping[str, str]) -> Row
 def _trade_row(trade: BotTrade, number: int) -> Row:
     row = {**_DEFAULTS, **_kept(trade), **_columns(trade, _TRADE)}
     row |= {"id": number, "is_short": trade.side == "short"}
-    if row["stake_amount"] is None:
+    if not _kept(trade):  # it never was in freqtrade, whose code counts on numbers here
         worth = Decimal(trade.amount) * Decimal(trade.entry_price)
-        row["stake_amount"] = amount_of(float(worth / Decimal(trade.leverage or "1")))
+        stake = amount_of(float(worth / Decimal(trade.leverage or "1")))
+        made = {**_NUMBERS, "stake_amount": stake, "open_trade_value": amount_of(float(worth))}
+        row |= {name: value for name, value in made.items() if row.get(name) is None}
     return row
 
 
@@ -280,6 +286,9 @@ def _order_row(order: BotOrder, trade: BotTrade, number: int, place: int) -> Row
     side = kept.get("ft_order_side")
     if side is None or _role_of(side, trade.side) != order.role:
         row["ft_order_side"] = _order_side(order.role, trade.side)
+    if not kept and order.status is None:  # freqtrade looks past orders without one
+        filled = Decimal(order.filled or "0") > 0
+        row["status"] = "open" if order.open else "closed" if filled else "canceled"
     row.setdefault("ft_amount", order.amount or "0.0")
     row.setdefault("ft_price", order.price or order.average or "0.0")
     return row
