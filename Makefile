@@ -11,7 +11,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 CONSTRAIN := --constraints constraints.txt --build-constraints constraints.txt
 PACKAGE := pyproject.toml constraints.txt src/haulout/version.py
-BENCHMARKS := retrieval write_speed recall_speed queue_speed async_speed import_cost
+BENCHMARKS := retrieval write_speed order_path recall_speed queue_speed async_speed import_cost
 FIGURES := build/benchmarks
 CLIENTS := build/clients
 WALRUS := build/walrus-npm
