@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+from vault.bots import running_bot
 
 from haulout import Vault
 from haulout.cli import state as cli
@@ -237,3 +238,23 @@ def test_it_works_while_an_agent_holds_the_state_and_its_lease(mine, btc):
             assert mine("state", "resolve", "bots/btc", btc.text, "done").code == 0
             assert bot.open_intents() == []
             assert "bot-1 until" in mine("state", "show", "bots/btc", terminal=True).out
+
+
+def test_it_reaches_a_bot_in_a_process_of_its_own_at_its_next_decision(mine, home):
+    with running_bot(home / "vault") as decide:
+        assert decide("a").startswith("reserved")
+        assert mine("state", "pause", "*", "--why", "holiday").out == "Paused: bots/btc\n"
+        assert "the owner said pause (holiday)" in decide("b")
+        assert decide("exit").startswith("reserved")
+        mine("state", "flatten", "bots/btc")
+        assert "flatten" in decide("c")
+        mine("state", "resume", "bots/btc")
+        mine("state", "limit", "bots/btc", "usd/day", "2")
+        assert "usd/day is 2, of which 2 is used" in decide("d")
+        ending = mine("state", "show", "bots/btc", "--json").json["open"][0]["id"][-8:]
+        assert mine("state", "resolve", "bots/btc", ending, "refused").code == 0
+        assert decide("e").startswith("reserved")
+        assert mine("state", "show", "bots/btc", "--json").json["lease"]["lasts"]
+    assert mine("state", "pause", "bots/btc").code == 0  # now it is dead
+    with running_bot(home / "vault") as decide:
+        assert "the owner said pause" in decide("f")

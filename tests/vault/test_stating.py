@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vault.bots import running_bot
 
 from haulout import Vault
 from haulout.errors import (
@@ -314,46 +312,6 @@ def test_what_a_recovery_forbids_is_not_said_to_be_the_owners_word(vault: Vault)
 
 
 # ------------------------------------------------------------------ another process
-
-BOT = """
-import sys
-from haulout import Vault
-from haulout.errors import ActionRefusedError
-
-with Vault.open(sys.argv[1], embedder="none") as vault:
-    state = vault.state("bots/btc")
-    with state.lease("bot-1", 600):
-        for line in sys.stdin:
-            try:
-                made = state.reserve("order", target=line.strip(), cost={"usd": "1"},
-                                     role="exit" if "exit" in line else "entry")
-                print("reserved", made.intent.text, flush=True)
-            except ActionRefusedError as error:
-                print("refused", error.message, flush=True)
-"""
-
-
-@contextmanager
-def running_bot(folder: Path) -> Iterator[Callable[[str], str]]:
-    """A bot in a process of its own, which decides when it is told to."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", BOT, str(folder)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdin
-    assert process.stdout
-
-    def decide(target: str) -> str:
-        process.stdin.write(f"{target}\n")  # pyright: ignore[reportOptionalMemberAccess]
-        process.stdin.flush()  # pyright: ignore[reportOptionalMemberAccess]
-        return process.stdout.readline().strip()  # pyright: ignore[reportOptionalMemberAccess]
-
-    try:
-        yield decide
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(60)
 
 
 def test_what_the_owner_says_meets_a_running_bot_at_its_next_decision(tmp_path: Path) -> None:
