@@ -33,6 +33,9 @@ from haulout.vault.opening import (
     noted_states,
 )
 
+_LOG_PAGES = 4_000
+"""An order in 500 waits for the write-ahead log to be moved, some 40 ms; at 1,000 pages, one in 130:
+more than one in a hundred is what its p99 is made of."""
 SCHEMA = (LOG_TABLES + STATE_TABLES,)
 _REPLICA = "This is a replica, and a replica has no states: an agent must not act on old ones."
 _AGAIN = "Restore the vault again from its stores or a backup, in another folder."
@@ -190,7 +193,7 @@ def open_lane(parts: Parts, *, create: bool) -> Database:
     """Open a vault's state lane's database, or make it. Raises as `Database`."""
     return Database(
         parts.folder / STATES if parts.folder else None, parts.device.database, schema=SCHEMA,
-        newest=NEWEST_RECORD, create=create, vfs=parts.world.vfs,
+        newest=NEWEST_RECORD, create=create, vfs=parts.world.vfs, log_pages=_LOG_PAGES,
     )  # fmt: skip
 
 
