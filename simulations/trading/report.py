@@ -33,6 +33,8 @@ table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:
 th,td{text-align:right;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 th:first-child,td:first-child{text-align:left}
 thead th{color:var(--faint);font-weight:600;border-bottom-width:2px}
+.worded th,.worded td{text-align:left}
+.worded td:first-child{width:11rem}
 small{color:var(--faint);white-space:nowrap}
 .big{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:1rem;margin:1.5rem 0}
 .big div{border-top:3px solid var(--ours);padding-top:.5rem}
@@ -122,14 +124,14 @@ def _figure(picture: str, caption: str, label: str) -> str:
     return f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
     top = "".join(f'<th scope="col">{one}</th>' for one in head)
     lines = "".join(
         "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows
     )
     return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead>\n<tbody>\n{lines}</tbody>'
-        "</table></div>"
+        f'<div class="wide"><table class="{kind}"><thead><tr>{top}</tr></thead>\n'
+        f"<tbody>\n{lines}</tbody></table></div>"
     )
 
 
@@ -177,7 +179,7 @@ def _big(told: Mapping[str, Any]) -> str:
 
 def _arms_table(told: Mapping[str, Any]) -> str:
     rows = [[_named(name), html.escape(ARMS[name].words)] for name in told["arms"]]
-    return _table(("arm", "what it has after a disconnect"), rows)
+    return _table(("arm", "what it has after a disconnect"), rows, "worded")
 
 
 _TYPES: Final = {

@@ -121,6 +121,21 @@ def test_the_faults_of_a_lower_rate_are_among_those_of_a_higher_one():
             assert low == [one for one in high if one in set(low)]
 
 
+def test_a_lower_rate_keeps_faults_of_every_kind_in_the_same_shares():
+    def shares(rate):
+        every = [
+            fault
+            for session in range(400)
+            for fault in schedule(SEED, session, PROFILES["websocket"], Weather(rate=rate))
+        ]
+        timeouts = [fault for fault in every if fault.at_order and fault.outage == 0]
+        lost = [fault for fault in every if fault.forgets]
+        late = [fault for fault in every if fault.bar > 200]
+        return [len(part) / len(every) for part in (timeouts, lost, late)]
+
+    assert shares(0.5) == pytest.approx(shares(HIGHEST), abs=0.06)
+
+
 def test_longer_outages_move_no_fault():
     profile = PROFILES["rest"]
     for session in range(20):
