@@ -75,7 +75,7 @@ class Database:
         create: make the file if it is missing.
         prepare: called with every new connection, to add SQL functions.
         vfs: a SQLite VFS to go through (tests); it implies a single connection.
-        log_pages: how long the write-ahead log becomes before it is moved into the file. The
+        log_pages: how long the write-ahead log becomes before it is moved into the file; 1,000. The
             write that follows waits for that, some 10 ms a thousand pages.
 
     Raises:
@@ -92,7 +92,7 @@ class Database:
         create: bool = False,
         prepare: Callable[[apsw.Connection], None] = lambda _connection: None,
         vfs: str | None = None,
-        log_pages: int = _CHECKPOINT_PAGES,
+        log_pages: int | None = None,
     ) -> None:
         self.path = path
         self.name = path.name if path else "the memory database"
@@ -101,7 +101,9 @@ class Database:
         self._pool: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._gate = threading.RLock()
         self._failure: str | None = None
-        self._log_pages, self._checkpoint_at, self._long = 0, log_pages, log_pages
+        # Looked up here, not in the signature: crash tests make checkpoints frequent.
+        self._long = _CHECKPOINT_PAGES if log_pages is None else log_pages
+        self._log_pages, self._checkpoint_at = 0, self._long
         self._closed = False
         self._door = threading.Lock()  # nothing is queued behind the writer's last job
         self._pid = os.getpid()
