@@ -137,6 +137,20 @@ def test_notes_that_a_full_disk_undid_are_in_no_sum(vault: Vault) -> None:
     assert state.journal("x", lambda total, note: total + note, 0).value == 6
 
 
+def test_a_note_that_is_kept_is_not_called_lost_where_its_snapshot_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = journal(in_memory(Clock()), every=1)
+
+    def full() -> None:
+        message = "No space is left."
+        raise DiskFullError(message)
+
+    monkeypatch.setattr(kept, "_snapshot", full)
+    kept.note(1)
+    assert kept.notes() == [1]
+
+
 def test_notes_of_many_threads_are_all_there(vault: Vault) -> None:
     state = vault.state("bots/btc")
     kept = [state.journal("x", lambda total, note: total + note, 0, every=7) for _ in range(4)]

@@ -173,6 +173,27 @@ def test_the_book_is_forgotten_before_another_process_may_write(vault: Vault) ->
     assert held == [None]
 
 
+def test_what_is_durable_is_answered_also_where_its_snapshot_is_not_taken(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "_SNAPSHOT_EVENTS", 1)
+    monkeypatch.setattr("haulout.database.database._MOST_WAITING", 0)
+    state = vault.state("bots/btc")
+    for number in range(3):
+        assert state.reserve("order", target=str(number)).fresh
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_open_again_keeps_its_key(ephemeral: Vault, *, kept: bool) -> None:
+    state = ephemeral.state(next(NAMES)) if kept else State.in_memory(now=Clock().now)
+    intent = state.reserve("order", key="signal-1", cost={"usd": 1}).intent
+    state.settle(intent, "dropped")
+    again = msgspec.structs.replace(intent, adopted=True)
+    assert state.adopt(again, {"status": "done"}).status == "done"
+    found = state.reserve("order", key="signal-1", cost={"usd": 1})
+    assert (found.fresh, found.intent.id, found.intent.status) == (False, intent.id, "done")
+
+
 def test_a_disk_that_failed_while_writing_takes_no_more_orders(vault: Vault) -> None:
     state = vault.state("bots/btc")
     heal = fail_commits(state, apsw.IOError("fsync"))

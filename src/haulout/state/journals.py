@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from haulout.errors import ActionRefusedError, StorageError, VaultClosedError
 from haulout.state.book import Book
 from haulout.state.book import Journal as Kept
 from haulout.state.events import Event, Kind, json_text, name_text
@@ -80,7 +82,9 @@ class Journal(Generic[Sum]):
         if not wait:
             self._state.tape.post(lambda book, past: (decide(book, past)[0], None))
         elif self._state.append(decide):
-            self._snapshot()
+            # The note is kept: whoever heard otherwise would write it down twice.
+            with suppress(StorageError, VaultClosedError, ActionRefusedError):
+                self._snapshot()
 
     @property
     def value(self) -> Sum:

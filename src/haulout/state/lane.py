@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from haulout.database.database import Database
 from haulout.database.transaction import Transaction
+from haulout.errors import HauloutError
 from haulout.log.journal import Journal
 from haulout.log.keychain import NamespaceKey
 from haulout.log.record import RecordType
@@ -231,7 +233,8 @@ class LaneTape:
                 if self._book is not None and space is not None:
                     keep_book(connection, self._journal.vault, space, self._book)
 
-        self._database.post(job)
+        with suppress(HauloutError):  # the events are durable; a later one tries again
+            self._database.post(job)
 
 
 def note_event(connection: Transaction, vault: int, number: int, space: int, event: Event) -> None:
