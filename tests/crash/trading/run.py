@@ -37,7 +37,12 @@ _TWICE = 18
 """Runs of each variant and class in which the bot dies a second time, while it recovers."""
 
 
-def _part(cells: list[Cell]) -> tuple[Held, dict[str, Verdict], Counter[str]]:
+_BY_NAME = {one.name: one for one in VARIANTS}
+
+
+def _part(named: list[tuple[Any, ...]]) -> tuple[Held, dict[str, Verdict], Counter[str]]:
+    """Cells with the names of their variants, which another process looks up."""
+    cells = [Cell(_BY_NAME[name], *more) for name, *more in named]
     held: Held = {}
     declared: dict[str, Verdict] = {}
     steps: Counter[str] = Counter()
@@ -76,12 +81,10 @@ def simulated(jobs: int, scale: float) -> Any:
     """All cells in the simulator."""
     every = max(1, round(1.4 / scale))
     found = list(simulator.cells(VARIANTS, KINDS, every, max(1, round(_TWICE * scale))))
-    parts = [(found[start :: _steps(len(found))],) for start in range(_steps(len(found)))]
+    named = [(cell.variant.name, *cell[1:]) for cell in found]
+    count = max(1, len(named) // _PART)
+    parts = [(named[start::count],) for start in range(count)]
     return _merged(spread(_part, parts, jobs))
-
-
-def _steps(count: int) -> int:
-    return max(1, count // _PART)
 
 
 def processes(jobs: int, scale: float) -> Any:

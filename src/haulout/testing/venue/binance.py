@@ -50,8 +50,8 @@ class BinanceWords:
         """It failed, or is busy."""
         if status == 429:  # noqa: PLR2004 - too many requests
             return json({"code": -1003, "msg": "Too many requests."}, status)
-        words = "Unknown error, please check your request or try again later."
-        return json({"code": -1000, "msg": words}, status)
+        words = "Timeout waiting for response from backend server. Execution status unknown."
+        return json({"code": -1007, "msg": words}, status)
 
 
 def _state(order: Order | Shown) -> str:

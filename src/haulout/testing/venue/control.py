@@ -63,8 +63,8 @@ class ControlRoutes:
             ("GET", "met", self._met), ("POST", "advance", self._advance),
             ("POST", "price", self._price), ("POST", "fill", self._fill),
             ("POST", "trade", self._trade), ("POST", "settings", self._set),
-            ("GET", "time", self._time), ("POST", "cancel", self._cancel), ("DELETE", "orders", self._cancel_all),
-            ("DELETE", "stream", self._end_stream),
+            ("GET", "time", self._time), ("POST", "cancel", self._cancel),
+            ("DELETE", "orders", self._cancel_all), ("DELETE", "stream", self._end_stream),
         ]  # fmt: skip
         return [
             Route(f"/control/{name}", _answering(handle), methods=[method])

@@ -70,6 +70,7 @@ class Desk:
             wanted,
             fills_at=None if delayed is None else now + round(delayed.seconds * 1e6),
             share=0 if partial is None else _PARTIAL,
+            doubled=faults.at("duplicate_report", "submit", wanted.entry) is not None,
         )
         if len(self.exchange.orders) == known:
             return order
@@ -77,7 +78,6 @@ class Desk:
         if stale is not None:
             order.shown_after = stale.reads
             order.shown_at = 0 if stale.reads else now + round(stale.seconds * 1e6)
-        order.doubled = faults.at("duplicate_report", "submit", wanted.entry) is not None
         return order
 
     def _write(

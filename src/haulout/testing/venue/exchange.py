@@ -48,12 +48,20 @@ class Exchange:
 
     # ------------------------------------------------------------------ orders
 
-    def place(self, wanted: Wanted, *, fills_at: int | None = None, share: int = 0) -> Order:
+    def place(
+        self,
+        wanted: Wanted,
+        *,
+        fills_at: int | None = None,
+        share: int = 0,
+        doubled: bool = False,
+    ) -> Order:
         """Accept an order, and fill what can be filled.
 
         Args:
             wanted: the order; fills_at: a market order waits until then.
             share: percent of a market order that fills at once; 0 for all of it.
+            doubled: its reports come twice.
 
         Raises:
             Refusal: duplicate, funds, symbol or amount.
@@ -72,7 +80,7 @@ class Exchange:
         self._require_funds(wanted)
         order = Order(
             id=len(self.orders) + 1, wanted=wanted, at=self.clock.now(), updated=self.clock.now(),
-            fills_at=fills_at, text=self.text,
+            fills_at=fills_at, text=self.text, doubled=doubled,
         )  # fmt: skip
         self.orders[order.id] = order
         self._note("accepted", order, wanted.amount, wanted.price)
