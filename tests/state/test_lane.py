@@ -21,7 +21,12 @@ from state.desk import Clock, Desk, actor, drawn
 from state.programs import PROGRAMS, Run, Step, book_of, renumbered
 
 from haulout import Vault
-from haulout.errors import DiskFullError, InputError, VaultClosedError
+from haulout.errors import (
+    DiskFullError,
+    InputError,
+    StoreUnavailableError,
+    VaultClosedError,
+)
 from haulout.state import lane
 from haulout.state.book import Book
 from haulout.state.events import Event, Kind
@@ -177,8 +182,13 @@ def test_what_is_durable_is_answered_also_where_its_snapshot_is_not_taken(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "_SNAPSHOT_EVENTS", 1)
-    monkeypatch.setattr("haulout.database.database._MOST_WAITING", 0)
     state = vault.state("bots/btc")
+
+    def full(_job: Any) -> None:
+        message = "Too many wait."
+        raise StoreUnavailableError(message)
+
+    monkeypatch.setattr(tape_of(state)._database, "post", full)
     for number in range(3):
         assert state.reserve("order", target=str(number)).fresh
 

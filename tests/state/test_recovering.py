@@ -231,7 +231,8 @@ def test_f10_a_clock_that_was_wrong_hides_no_order(step: float, clock: Clock) ->
     desk.submit(intent)
     desk.find = lambda _intent: None  # type: ignore[method-assign]  # shown in its list alone
     after, acting = died(state, desk)
-    acting.recover()
+    report = acting.recover()
+    assert (report.ready, report.returned) == (True, ())  # not taken for lost, even for a moment
     assert after.intent(intent.id).status == "done"
 
 
