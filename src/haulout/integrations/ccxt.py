@@ -231,6 +231,7 @@ class Guard:
                 setattr(self._exchange, spelling, method)
                 self._installed.append(spelling)
         setattr(self._exchange, _ATTRIBUTE, self)
+        self.state.tag()  # known from here on: an exit is sent though the journal cannot be read
 
     def remove(self) -> None:
         """Take the guard off; the exchange is as it was."""
@@ -371,7 +372,7 @@ class Guard:
     def _cost_of(self, asked: OrderRequest) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """What an entry costs; a market order's price is asked for where a limit needs it."""
         cost, holds = self._cost(asked)
-        quote = str(asked.market.get("quote") or "").lower()
+        quote = asked.quote
         if not quote or quote in cost or asked.price is not None:
             return cost, holds
         limited = self.state.tape.read(lambda book, _past: {one.unit for one in book.in_force()})
@@ -387,11 +388,15 @@ class Guard:
     def _closed_by(self, asked: OrderRequest) -> tuple[bytes, ...]:
         """The held entries on a symbol that an exit closes, oldest first, as far as it reaches."""
         target = self._prefix + asked.symbol
-        held = self.state.tape.read(lambda book, _past: list(book.held))
+        try:
+            ids = self.state.tape.read(lambda book, _past: list(book.held))
+            held = [self.state.intent(one) for one in ids]
+        except HauloutError:  # memory that cannot be read stops no exit
+            return ()
         whole = asked.amount is None or bool(asked.params.get("closePosition"))
         left = Decimal(asked.amount or 0)
         found: list[bytes] = []
-        for one in sorted((self.state.intent(text) for text in held), key=lambda one: one.at):
+        for one in sorted(held, key=lambda one: one.at):
             entry = orders.asked_of(one)
             if one.target != target or entry.side.lower() == asked.side.lower():
                 continue
