@@ -386,8 +386,8 @@ class Remembered:
         """What an order costs; one that adds to an open trade is no trade of its own."""
         cost, holds = orders.cost_of(asked)
         if any(one.pair == asked.symbol for one in self._database.open_trades()):
-            cost = {unit: one for unit, one in cost.items() if unit != "trades"}
-            holds = tuple(unit for unit in holds if unit != "trades")
+            # Named all the same: an entry that does not name a unit waits where it is used up.
+            cost = {**cost, "trades": 0}
         return cost, holds
 
     # ------------------------------------------------------------------ each turn of the loop
@@ -454,6 +454,7 @@ class Remembered:
         self._put(_TRADES, msgspec.to_builtins(self._database.shown()))
         locks = self._database.locks(datetime.now(UTC))
         self._put(_LOCKS, msgspec.to_builtins(locks))
+        self._put(_CLOSED, self.state.get(_CLOSED))
 
     def _keep_custom(self) -> None:
         kept: dict[str, Any] = {}
