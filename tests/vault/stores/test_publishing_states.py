@@ -542,3 +542,60 @@ def test_the_published_state_in_the_database_reads_back_with_and_without_states(
     fields = msgspec.msgpack.decode(packed)
     before = msgspec.msgpack.decode(msgspec.msgpack.encode(fields[:-1]), type=Published)
     assert before == msgspec.structs.replace(row.state, states=None)
+
+
+# --- from a backup --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [None, 9], ids=["at rest", "in the middle of a publication"])
+def test_a_vault_from_a_backup_takes_over_both_heads_of_the_device_that_made_it(
+    made: tuple[Vault, str], tmp_path: Path, step: int | None
+) -> None:
+    vault, words = made
+    if step is not None:
+        vault.remember("under way")
+        vault.state("bots/btc").document("plan").set("under way")
+        assert crash_at(vault, step)
+        row = vault._remote.row("volumes")
+        assert row is not None
+        assert row.intent is not None
+    vault.backup(tmp_path / "file")
+    twin = Vault.restore(tmp_path / "file", tmp_path / "b", kit=words, embedder="none")
+    with twin:
+        twin.remember("from the new machine")
+        twin.state("bots/btc").document("plan").set("from the new machine")
+        assert twin.sync().complete
+        assert heads_of(twin) == (2, 2)
+        third, report = restored(twin, words, tmp_path / "c")
+        with third:
+            assert report.complete
+            assert third.state("bots/btc").get("plan") == "from the new machine"
+            assert third.check().sound
+    for change in (
+        lambda: vault.remember("from the lost one"),
+        lambda: vault.state("bots/btc").document("plan").set("from the lost one"),
+    ):
+        change()
+        with pytest.raises(ConflictError):
+            vault.sync()
+
+
+def test_a_backup_that_its_own_device_has_published_beyond_is_told_and_overwrites_nothing(
+    made: tuple[Vault, str], tmp_path: Path
+) -> None:
+    vault, words = made
+    vault.backup(tmp_path / "file")
+    vault.state("bots/btc").document("plan").set("newer")
+    vault.sync()
+    twin = Vault.restore(tmp_path / "file", tmp_path / "b", kit=words, embedder="none")
+    with twin:
+        twin.state("bots/btc").document("plan").set("from the old state")
+        with pytest.raises(ConflictError):
+            twin.sync()
+    vault.remember("It goes on with both lanes: neither head was taken from it.")
+    vault.state("bots/btc").document("plan").set("newest")
+    assert vault.sync().complete
+    third, report = restored(vault, words, tmp_path / "c")
+    with third:
+        assert report.complete
+        assert third.state("bots/btc").get("plan") == "newest"

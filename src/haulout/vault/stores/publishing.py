@@ -218,6 +218,7 @@ class Publisher:
 
     def _carry_out(self, before: Published, intent: Intent, report: Report) -> None:
         swaps = _swaps(before, intent.after)
+        self._require_whole(swaps)
         total = sum(pack.size for pack in intent.packs)
         total += sum(len(after.head) for _, _, after in swaps)
         sent = 0
@@ -239,6 +240,30 @@ class Publisher:
             rows = published.stores(connection, self._parts.vault)
         return {pack.blob for row in rows if row.intent for pack in row.intent.packs}
 
+    def _require_whole(self, swaps: Sequence[tuple[Lane, Published, Published]]) -> None:
+        """Take over the heads of both lanes or of none: see first that the other went on with none.
+
+        Raises:
+            ConflictError: the device that this copy was restored from has published since.
+        """
+        replaced = [(one, after) for _, stood, after in swaps for one in stood.replaces]
+        if len(replaced) < 2:  # noqa: PLR2004 - of one lane the swap itself tells
+            return
+        copies = self._store.heads()
+        for (name, data), after in replaced:
+            there = [copy.data for copy in copies if copy.name == name]
+            newest = max(there, key=lambda one: self._genuine(one) or 0, default=data)
+            if (self._genuine(newest) or 0) > (self._genuine(data) or 0) and newest != after.head:
+                raise self._conflict()
+
+    def _conflict(self) -> ConflictError:
+        message = f"Another copy of this vault publishes to {self._store.name} as this device."
+        return ConflictError(
+            message,
+            hint="One folder was copied to two machines, or the vault was restored elsewhere."
+            " Go on with the newer copy; restore this machine from the kit.",
+        )
+
     def _publish_head(self, lane: Lane, before: Published, after: Published) -> None:
         own = heads.head_name(self._parts.vault_id, self._parts.device.id, lane)
         try:
@@ -246,12 +271,7 @@ class Publisher:
                 self._store.publish_head(name, after.head, data, self._genuine)
             self._store.publish_head(own, after.head, before.head or None, self._genuine)
         except ConflictError as error:
-            message = f"Another copy of this vault publishes to {self._store.name} as this device."
-            raise ConflictError(
-                message,
-                hint="One folder was copied to two machines, or the vault was restored elsewhere."
-                " Go on with the newer copy; restore this machine from the kit.",
-            ) from error
+            raise self._conflict() from error
 
     def _genuine(self, data: bytes) -> int | None:
         """The number of a head that this vault's owner signed; None for any other bytes."""
