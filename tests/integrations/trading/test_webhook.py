@@ -452,30 +452,43 @@ def test_an_alert_that_cannot_be_written_down_is_asked_for_again(
         assert ask(port, f"/{SECRET}", body)[1]["outcome"] == "acted"
 
 
-def test_alerts_delivered_at_once_are_taken_one_after_the_other(desk: Desk) -> None:
-    inside, most = 0, 0
-    sent = desk.venue.submit
-    turn = threading.Lock()
+class Turn:
+    """A lock that says when a second one waits for it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.waiting = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.asked += 1
+        if self.asked == 2:
+            self.waiting.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
+def test_an_alert_that_comes_while_it_is_being_acted_on_waits_and_is_no_second_order(
+    desk: Desk,
+) -> None:
+    receiver = Receiver(desk.state, desk.actor, secret=SECRET)
+    turn = receiver._turn = Turn()  # type: ignore[assignment]
+    body, send = desk.alert(1), desk.venue.submit
+    threads = [threading.Thread(target=receiver.receive, args=(body,)) for _ in range(2)]
 
     def submit(intent: Intent) -> SeenOrder:
-        nonlocal inside, most
-        with turn:
-            inside += 1
-            most = max(most, inside)
-        threading.Event().wait(0.01)
-        with turn:
-            inside -= 1
-        return sent(intent)
+        if not desk.venue.sent:  # the first: the second arrives now
+            threads[1].start()
+            assert turn.waiting.wait(30)
+        return send(intent)
 
     desk.venue.submit = submit  # type: ignore[method-assign]
-    bodies = [desk.alert(seq) for seq in (1, 1, 1, 1)]
-    with served(Receiver(desk.state, desk.actor, secret=SECRET)) as port:
-        threads = [threading.Thread(target=ask, args=(port, f"/{SECRET}", body)) for body in bodies]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert (most, len(desk.venue.sent)) == (1, 1)
+    threads[0].start()
+    threads[0].join()
+    threads[1].join()
+    assert (turn.asked, len(desk.venue.sent)) == (2, 1)
 
 
 def test_a_secret_is_kept_nowhere_and_shown_nowhere(
