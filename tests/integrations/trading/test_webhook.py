@@ -310,6 +310,20 @@ def test_while_memory_is_down_entries_are_left_for_later_and_exits_are_sent(
         desk.takes(desk.alert(9, "close", time=NOW // 1000))
 
 
+def test_an_entry_that_the_disk_refuses_at_the_last_moment_is_left_for_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hung(_intent: Intent) -> None:
+        raise StorageError("the disk does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.state, "reserve_intent", hung)
+        with pytest.raises(StorageError):
+            desk.takes(desk.alert(7))
+    assert desk.takes(desk.alert(7)).outcome == "acted"
+    assert len(desk.venue.sent) == 1
+
+
 def test_a_plan_of_ones_own_says_what_an_alert_means(desk: Desk) -> None:
     def plan(alert: Any) -> dict[str, Any]:
         return {"action": "mail", "payload": alert.fields, "target": "desk", "role": "entry"}
