@@ -406,6 +406,7 @@ class AlpacaGuard:
         for name, method in self._replaced.items():
             setattr(self._client, name, method)
         setattr(self._client, _ATTRIBUTE, self)
+        self.state.tag()  # known from here on: an exit is sent though the journal cannot be read
 
     def remove(self) -> None:
         """Take it off; the client is as it was."""
@@ -441,10 +442,14 @@ class AlpacaGuard:
 
     def _closed_by(self, fields: Mapping[str, Any]) -> list[bytes]:
         """The held entries that an exit closes, oldest first, as far as it reaches."""
-        held = self.state.tape.read(lambda book, _past: list(book.held))
+        try:
+            ids = self.state.tape.read(lambda book, _past: list(book.held))
+            held = [self.state.intent(one) for one in ids]
+        except HauloutError:  # memory that cannot be read stops no exit
+            return []
         left = Decimal(decimal(fields.get("qty")) or 0)
         found: list[bytes] = []
-        for one in sorted((self.state.intent(text) for text in held), key=lambda one: one.at):
+        for one in sorted(held, key=lambda one: one.at):
             if one.target != self._target(fields):
                 continue
             left -= Decimal(one.filled or 0)

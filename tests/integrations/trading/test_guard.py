@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import ccxt
@@ -24,7 +25,7 @@ from haulout.errors import (
 )
 from haulout.integrations.ccxt import guard, guard_of, recover, recover_async, unguard
 from haulout.integrations.venues.answers import is_refusal, says_duplicate
-from haulout.integrations.venues.orders import OrderRequest, cost_of, number, role_of
+from haulout.integrations.venues.orders import OrderRequest, cost_of, number, role_of, slim
 from haulout.state.state import State
 
 SPOT = "BTC/USDT"
@@ -271,6 +272,20 @@ def test_the_other_side_is_not_mistaken_for_it(exchange: Any, venue: Venue) -> N
     assert [one.side for one in venue.orders] == ["buy", "sell"]
 
 
+def test_on_a_contract_market_a_sale_is_not_mistaken_for_a_purchase(clock: Clock) -> None:
+    swap = "BTC/USDT:USDT"
+    with running(DOUBLES["binanceusdm"]) as venue:
+        exchange = guard(made(ccxt, "binanceusdm", venue), in_memory(clock), sleep=clock.pass_by)
+        venue.lose = ["after"]
+        look, venue.double = venue.double, venue.double._replace(look=r"(?!)")
+        with pytest.raises(ccxt.NetworkError):
+            exchange.create_order(swap, "limit", "buy", 0.01, 20000)
+        venue.double = look
+        order = exchange.create_order(swap, "limit", "sell", 0.01, 20000)  # both are entries
+        assert order["id"] == "1002"
+        assert [one.side for one in venue.orders] == ["buy", "sell"]
+
+
 def test_a_stop_is_not_mistaken_for_a_plain_exit(exchange: Any, venue: Venue) -> None:
     venue.lose = ["after"]
     look, venue.double = venue.double, venue.double._replace(look=r"(?!)", lists=r"(?!)")
@@ -342,6 +357,16 @@ def test_an_exit_gives_back_what_the_entries_that_it_covers_hold(
     buy(exchange)
 
 
+def test_an_exit_gives_nothing_back_that_is_held_on_another_symbol(
+    exchange: Any, venue: Venue, state: State
+) -> None:
+    fill(venue, exchange, buy(exchange)["id"])
+    row = {**exchange.markets[SPOT], "symbol": "ETH/USDT", "id": "ETHUSDT", "base": "ETH"}
+    exchange.set_markets([*exchange.markets.values(), exchange.safe_market_structure(row)])
+    exchange.create_order("ETH/USDT", "limit", "sell", 0.01, 21000)
+    assert [one.closes for one in state.open_intents()] == [()]
+
+
 def fill(venue: Venue, exchange: Any, ref: str) -> None:
     """The order fills at the venue, and the program looks at it."""
     shown = venue.double.shown
@@ -368,6 +393,11 @@ def test_what_a_program_sees_of_its_orders_is_taken_into_the_journal(
 
 def asked(side: str, symbol: str = SPOT, kind: str = "limit", **params: Any) -> OrderRequest:
     return OrderRequest(symbol, kind, side, "2", "10", params)
+
+
+def test_an_answer_with_what_json_lacks_is_written_down_without_it() -> None:
+    order = {"id": "1", "price": float("nan"), "fee": {"cost": float("inf"), "rate": Decimal(1)}}
+    assert slim(order) == {"id": "1", "fee": {"cost": None, "rate": "1"}}
 
 
 def test_roles() -> None:
@@ -588,7 +618,7 @@ def test_s12_while_the_disk_refuses_entries_are_refused_and_exits_are_sent_and_f
 ) -> None:
     sell(exchange)
     assert recover(exchange).ready
-    transact = state.tape.transact
+    transact, look = state.tape.transact, state.tape.read
 
     def broken(*_arguments: Any, **_named: Any) -> Any:
         raise StorageError("the disk refuses")
@@ -596,14 +626,15 @@ def test_s12_while_the_disk_refuses_entries_are_refused_and_exits_are_sent_and_f
     state.tape.transact = broken  # type: ignore[method-assign]
     with pytest.raises(ActionRefusedError, match="cannot be written down"):
         buy(exchange)
-    sell(exchange)
-    assert len(venue.orders) == 2
-    assert len(guard_of(exchange).unjournaled) == 1
-    state.tape.transact = transact  # type: ignore[method-assign]
-    recover(exchange)
-    sell(exchange)
-    assert guard_of(exchange).unjournaled == []
-    assert len(state.open_intents()) == 3
+    state.tape.read = broken  # type: ignore[method-assign]
+    order = sell(exchange)
+    exchange.cancel_order(order["id"], SPOT)
+    assert [one.status for one in venue.orders] == ["open", "cancelled"]
+    assert len(guard_of(exchange).unjournaled) == 2
+    state.tape.transact, state.tape.read = transact, look  # type: ignore[method-assign]
+    report = recover(exchange)
+    assert (report.ready, report.adopted, guard_of(exchange).unjournaled) == (True, (), [])
+    assert [one.action for one in state.open_intents()] == ["order"]
 
 
 def test_f16_orders_that_the_journal_lacks_are_told_and_adopted_before_an_entry(
@@ -620,6 +651,23 @@ def test_f16_orders_that_the_journal_lacks_are_told_and_adopted_before_an_entry(
     assert (report.older_than_venue, report.ready, len(report.adopted)) == (True, False, 1)
     assert recover(again, confirmed=True).ready
     assert len(yesterday.open_intents()) == 2
+
+
+def test_an_intent_of_another_exchange_is_never_called_absent(
+    exchange: Any, venue: Venue, state: State, clock: Clock
+) -> None:
+    elsewhere = state.reserve("order", {"symbol": SPOT}, target="okx/main/BTC/USDT").intent
+    report = recover(exchange)
+    assert report.unknown == (elsewhere.text,)
+    assert state.intent(elsewhere.id).status == "reserved"
+
+
+def test_a_venue_of_class_d_is_asked_by_our_id_though_its_lists_show_nothing(clock: Clock) -> None:
+    with running(DOUBLES["kucoin"]) as venue:
+        exchange = guard(made(ccxt, "kucoin", venue), in_memory(clock), sleep=clock.pass_by)
+        venue.double = venue.double._replace(wrap=lambda _rows: DOUBLES["kucoin"].wrap([]))
+        venue.lose = ["after"]
+        assert exchange.create_order(SPOT, "limit", "buy", 0.01, 20000)["id"] == "1001"
 
 
 def test_a_recovery_compares_positions(exchange: Any, venue: Venue) -> None:

@@ -72,11 +72,11 @@ class CcxtVenue:
         symbols: tuple[str, ...] = (),
     ) -> None:
         self.name = str(exchange.id)
-        self.rules = rules
+        self.rules, self.prefix = rules, prefix
         self.raw: dict[bytes, Any] = {}
         """The newest answer to each intent, whole, as the program is given it."""
         self._exchange, self._ask, self._methods, self._wire = exchange, ask, methods, wire
-        self._state, self._prefix, self._role, self._symbols = state, prefix, role, symbols
+        self._state, self._role, self._symbols = state, role, symbols
         self._duplicates: set[bytes] = set()
 
     # ------------------------------------------------------------------ sending
@@ -97,7 +97,7 @@ class CcxtVenue:
             ours = named(self._wire, self.rules, intent.id, stop=asked.is_stop)
             arguments = (
                 "create_order", asked.symbol, asked.type, asked.side, number(asked.amount),
-                number(asked.price), {**asked.params, **self._wire.also, **ours},
+                number(asked.price), {**asked.params, **ours},
             )  # fmt: skip
         sending = Sending()
         try:
@@ -211,7 +211,7 @@ class CcxtVenue:
                 place = str(order.get("symbol") or symbol or "")
                 if intent is not None:
                     self._keep(intent, order)
-                yield seen_of(order, intent, self._prefix + place, entry=self._is_entry(order))
+                yield seen_of(order, intent, self.prefix + place, entry=self._is_entry(order))
 
     def _is_entry(self, order: Mapping[str, Any]) -> bool:
         market = market_of(self._exchange, str(order.get("symbol") or ""))
@@ -221,9 +221,9 @@ class CcxtVenue:
         """The symbols of the journal's intents and those that were named; all where none is."""
         known = self._state.tape.read(lambda book, _past: [*book.intents.values(), *book.recent])
         ours = {
-            one.target.removeprefix(self._prefix)
+            one.target.removeprefix(self.prefix)
             for one in known
-            if one.action == ORDER and one.target.startswith(self._prefix)
+            if one.action == ORDER and one.target.startswith(self.prefix)
         }
         symbols: list[str | None] = []
         symbols += sorted({*ours, *self._symbols})
@@ -328,12 +328,12 @@ class CcxtVenue:
                 balance = self._ask(self._exchange.fetch_balance)
                 for symbol in spots:
                     held = balance.get("total", {}).get(symbol.partition("/")[0])
-                    found[self._prefix + symbol] = decimal(held) or "0"
+                    found[self.prefix + symbol] = decimal(held) or "0"
             if len(spots) < len(self._looked_at()) and has.get("fetchPositions"):
                 for one in self._ask(self._exchange.fetch_positions):
                     size = decimal(one.get("contracts")) or "0"
                     sign = "-" if one.get("side") == "short" and Decimal(size) else ""
-                    found[self._prefix + str(one["symbol"])] = sign + size
+                    found[self.prefix + str(one["symbol"])] = sign + size
         return found
 
 

@@ -7,18 +7,27 @@ with several orders at the venue, one after another; the intent follows to the n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Protocol, cast
 
-from haulout.errors import ActionError, ConflictError, OutcomeUnknownError, StorageError
+from haulout.errors import HauloutError, OutcomeUnknownError
 from haulout.integrations.venues.orders import CANCEL, EDIT, ORDER
 from haulout.state.acting import Acted, Actor
 from haulout.state.intents import Intent
+from haulout.state.recovery import Recovery
 from haulout.state.venue import Seen, Venue
 
 
 class ChangingVenue(Venue, Protocol):
-    """A venue whose orders can be changed."""
+    """A venue whose orders can be changed.
+
+    Attributes:
+        prefix: what the targets of its own intents begin with.
+    """
+
+    prefix: str
 
     def changed(self, intent: Intent) -> Seen | None:
         """What became of a cancel or an edit; None where it did not do anything yet.
@@ -32,11 +41,33 @@ class ChangingVenue(Venue, Protocol):
 class ChangingActor(Actor):
     """Acts at a venue whose orders can be changed. Arguments as for `Actor`."""
 
+    def recover(
+        self,
+        *,
+        believed: Mapping[str, str] | None = None,
+        max_age: timedelta | None = None,
+        confirmed: bool = False,
+    ) -> Recovery:
+        """As `Actor.recover`; what was sent while the disk refused is written down first.
+
+        Otherwise the venue would seem to know more than the journal, as after an old backup.
+        """
+        with suppress(HauloutError):  # it refuses still: the recovery says so by itself
+            self._write_down_late()
+        return super().recover(believed=believed, max_age=max_age, confirmed=confirmed)
+
     def resolve(self, intent: Intent, *, resend: bool = False) -> Intent:
-        """As `Resolver.resolve`; a cancel or an edit is looked up in the order that it changes."""
+        """As `Resolver.resolve`; a cancel or an edit is looked up in the order that it changes.
+
+        Raises:
+            OutcomeUnknownError: as there; the intent is another venue's, which has to be asked.
+        """
+        venue = cast("ChangingVenue", self.venue)
+        if not intent.is_final and not intent.target.startswith(venue.prefix):
+            message = f"Intent {intent.text} on {intent.target or 'nothing'} is not {venue.name}'s."
+            raise OutcomeUnknownError(message, hint="Keep one state for each exchange and account.")
         if intent.is_final or intent.action not in {CANCEL, EDIT}:
             return super().resolve(intent, resend=resend)
-        venue = cast("ChangingVenue", self.venue)
         seen = venue.changed(intent)
         if seen is None:
             self._sleep(venue.rules.settle_s)
@@ -59,18 +90,18 @@ class ChangingActor(Actor):
         Args:
             acted: what the change came to; ref: the venue's ID of the order before it.
         """
-        changed = next(
-            (
-                one
-                for one in self.state.open_intents()
-                if one.action == ORDER and one.ref == ref and one.status == "accepted"
-            ),
-            None,
-        )
-        if changed is None:
-            return
-        # What cannot be learnt now is learnt by the next recovery.
-        with suppress(ActionError, StorageError, ConflictError):
+        # What cannot be learnt or written now is learnt by the next recovery.
+        with suppress(HauloutError):
+            changed = next(
+                (
+                    one
+                    for one in self.state.open_intents()
+                    if one.action == ORDER and one.ref == ref and one.status == "accepted"
+                ),
+                None,
+            )
+            if changed is None:
+                return
             if acted.intent.action == EDIT and acted.intent.ref not in {None, ref}:
                 changed = self.state.settle(changed, "accepted", ref=acted.intent.ref)
             self.resolve(changed)

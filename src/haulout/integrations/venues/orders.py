@@ -73,6 +73,12 @@ class OrderRequest(NamedTuple):
         on_margin = self.params.get("marginMode") is not None or self.params.get("margin")
         return not self.market.get("contract", ":" in self.symbol) and not on_margin
 
+    @property
+    def quote(self) -> str:
+        """The currency that it costs, in small letters."""
+        pair = self.symbol.partition(":")[0]
+        return str(self.market.get("quote") or pair.partition("/")[2]).lower()
+
     def payload(self) -> dict[str, Any]:
         """What the journal keeps, and what is sent."""
         return {
@@ -106,7 +112,7 @@ def cost_of(asked: OrderRequest) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """
     costs: dict[str, Any] = {"orders": 1, "trades": 1}
     value = _value(asked)
-    quote = str(asked.market.get("quote") or asked.symbol.split(":")[0].partition("/")[2]).lower()
+    quote = asked.quote
     if value is not None and quote:
         costs[quote] = amount_text(value, "The cost of an order")
     return costs, tuple(unit for unit in costs if unit != "orders")

@@ -29,7 +29,6 @@ class Wire(NamedTuple):
         look_stop: as ``look``, for those.
         edit: the parameter of ``edit_order`` for the ID of the order that takes the old one's
             place; "" where the old one stays.
-        also: what else goes with every order.
     """
 
     create: str = UNIFIED
@@ -41,7 +40,6 @@ class Wire(NamedTuple):
     by_ref: Mapping[str, Any] = {}
     look_stop: str = ""
     edit: str = ""
-    also: Mapping[str, Any] = {}
 
 
 _TRIGGER: Final = {"trigger": True}
