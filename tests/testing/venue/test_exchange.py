@@ -76,7 +76,8 @@ def test_parts_of_an_order_fill_until_nothing_is_left() -> None:
     assert (order.status, order.filled) == ("open", Decimal("0.25"))
     place.fill(order, Decimal(5))
     assert (order.status, order.filled) == ("filled", 1)
-    assert [one.amount for one in place.ledger.entries if one.what == "filled"] == ["0.25", "0.75"]
+    fills = [one for one in place.ledger.entries if one.what == "filled"]
+    assert [(one.amount, one.price) for one in fills] == [("0.25", "90"), ("0.75", "90")]
 
 
 def test_what_was_taken_back_fills_no_more_and_is_not_taken_back_twice() -> None:
@@ -84,6 +85,7 @@ def test_what_was_taken_back_fills_no_more_and_is_not_taken_back_twice() -> None
     order = place.place(rest())
     place.cancel(order)
     place.set_price(PAIR, Decimal(1))
+    place.fill(order)
     assert (order.status, order.filled) == ("cancelled", 0)
     with pytest.raises(Refusal) as refused:
         place.cancel(order)
