@@ -16,7 +16,15 @@ from haulout.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
-from haulout.integrations.alpaca import guard, guard_of, recover, unguard
+from haulout.integrations.alpaca import (
+    AlpacaVenue,
+    guard,
+    guard_of,
+    recover,
+    role_of,
+    unguard,
+)
+from haulout.state.refs import write
 from haulout.state.state import State
 from haulout.testing.venue.process import LoopbackVenue
 
@@ -197,6 +205,35 @@ def test_a_replacement_whose_answer_is_lost_leaves_one_order_and_its_intent_foll
     assert [str(one.id) for one in client.get_orders()] == [str(after.id)]
     (intent,) = state.open_intents()
     assert intent.ref == str(after.id)
+
+
+class Shelf:
+    """A client that shows the orders that it is given, by either ID."""
+
+    def __init__(self, *orders: dict[str, Any]) -> None:
+        self._orders = orders
+
+    def get(self, path: str, asked: dict[str, Any]) -> Any:
+        client, ref = asked.get("client_order_id"), path.rpartition("/")[2]
+        return next(
+            one for one in self._orders if client == one["client_order_id"] or ref == one["id"]
+        )
+
+
+def test_f15_an_order_that_was_replaced_is_followed_to_the_newest(state: State) -> None:
+    intent = state.reserve("order", {"symbol": "AAPL"}, target="alpaca/main/AAPL").intent
+    ours = write(intent.id, "uuid")
+    chain = [("1", ours, "replaced", "2"), ("2", "b", "replaced", "3"), ("3", "c", "filled", None)]
+    shelf = Shelf(
+        *(
+            {"id": ref, "client_order_id": client, "status": status, "replaced_by": heir,
+             "symbol": "AAPL", "filled_qty": "1", "filled_avg_price": "2"}
+            for ref, client, status, heir in chain
+        )
+    )  # fmt: skip
+    seen = AlpacaVenue(shelf, "alpaca/main/", role_of).find(intent)
+    assert seen is not None
+    assert (seen.ref, seen.status, seen.spent) == ("3", "done", {"usd": "2", "trades": "1"})
 
 
 def test_a_position_is_closed_once_though_the_answer_is_lost(
