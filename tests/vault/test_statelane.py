@@ -20,6 +20,7 @@ from vault.making import new_vault
 
 from haulout import RecoveryKit, Vault
 from haulout.database.connection import connect
+from haulout.database.lock import WriterLock
 from haulout.errors import (
     ActionRefusedError,
     DamagedError,
@@ -34,7 +35,7 @@ from haulout.testing.disks import FailingDisk, mounted
 from haulout.testing.pages import database_key
 from haulout.testing.venue.simulated import SimulatedVenue
 from haulout.vault.keeping import StatesLeftOutWarning
-from haulout.vault.opening import World
+from haulout.vault.opening import World, noted_states
 
 
 @pytest.fixture
@@ -137,6 +138,32 @@ def test_a_making_that_was_cut_short_is_begun_again(tmp_path: Path) -> None:
         assert vault.check().sound
 
 
+def test_a_lane_is_made_while_memories_do_not_answer_and_noted_later(tmp_path: Path) -> None:
+    vault, _ = new_vault(tmp_path / "vault")
+
+    def note(found: Vault) -> str:
+        with found._database.read() as connection:
+            return noted_states(connection, 1)
+
+    with vault, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("haulout.vault.statelane._MARKED_WITHIN", 0.05)
+        lock = WriterLock(tmp_path / "vault" / "memory.lock")
+        try:
+            with lock.held():
+                act(vault)
+        finally:
+            lock.close()
+        assert note(vault) == ""
+    with opened(tmp_path / "vault") as vault:
+        assert vault.states() == ["bots/btc"]
+        assert note(vault) == "made"
+        before = vault.stats().records
+    with opened(tmp_path / "vault") as vault:
+        act(vault, "another")
+        assert vault.stats().records == before  # said once
+        assert vault.check().sound
+
+
 def test_a_vault_in_memory_keeps_states_until_it_is_closed(tmp_path: Path) -> None:
     vault = Vault.ephemeral()
     with vault:
@@ -163,6 +190,10 @@ WAYS: dict[str, Callable[[Path], Any]] = {
     "missing": lambda folder: remove(folder, "state.db", "state.db-wal"),
     "missing with its lock": lambda folder: remove(
         folder, "state.db", "state.db-wal", "state.lock", "state.turn"
+    ),
+    "missing before it was noted": lambda folder: (
+        changed(folder, "DELETE FROM setting WHERE name = 'states'", name="memory.db"),
+        remove(folder, "state.db", "state.db-wal"),
     ),
     "empty": lambda folder: (folder / "state.db").write_bytes(b""),
     "no database": lambda folder: (folder / "state.db").write_bytes(b"x" * 8192),
@@ -279,11 +310,11 @@ def test_after_a_fork_the_child_is_told_to_open_the_vault_anew(folder: Path) -> 
 # --- check and rebuild ----------------------------------------------------------------------
 
 
-def changed(folder: Path, sql: str, *values: Any) -> None:
-    """Change the lane's database behind its back."""
-    connection = connect(folder / "state.db", database_key(folder))
+def changed(folder: Path, sql: str, *, name: str = "state.db") -> None:
+    """Change a lane's database behind its back."""
+    connection = connect(folder / name, database_key(folder))
     try:
-        connection.execute(sql, values).fetchall()
+        connection.execute(sql).fetchall()
     finally:
         connection.close()
 
@@ -428,9 +459,7 @@ def test_a_backup_of_the_version_before_restores_and_has_no_states(
     folder: Path, kit: RecoveryKit, tmp_path: Path
 ) -> None:
     remove(folder, "state.db", "state.lock", "state.turn")
-    changed_memory = connect(folder / "memory.db", database_key(folder))
-    changed_memory.execute("DELETE FROM setting WHERE name = 'states'").fetchall()
-    changed_memory.close()
+    changed(folder, "DELETE FROM setting WHERE name = 'states'", name="memory.db")
     with opened(folder) as vault:
         vault.backup(tmp_path / "file")
     data = (tmp_path / "file").read_bytes()

@@ -55,6 +55,8 @@ FORMAT = 1
 DATABASE = "memory.db"
 STATES = "state.db"
 STATES_MADE = "made"
+STATES_RECORD = 1
+"""Version of the record in the memory lane that says that there is a state lane."""
 KEYFILE = "device.key"
 MARK = "vault.json"
 UNFINISHED = ".unfinished"

@@ -10,16 +10,17 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from haulout.database.database import Database
 from haulout.database.lock import WriterLock
 from haulout.database.transaction import Transaction
-from haulout.errors import DamagedError, ReadOnlyError
+from haulout.errors import DamagedError, HauloutError, ReadOnlyError
 from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, brings_user_key
 from haulout.log.memory import checked_namespace
-from haulout.log.record import Lane, RecordType, decode_header
+from haulout.log.record import Lane, RecordType, canonical, decode_header
 from haulout.log.schema import LOG_TABLES, NEWEST_RECORD
 from haulout.state.lane import LaneTape, state_names
 from haulout.state.schema import STATE_TABLES
@@ -27,6 +28,7 @@ from haulout.state.state import State
 from haulout.vault.opening import (
     STATES,
     STATES_MADE,
+    STATES_RECORD,
     Parts,
     keeps_states,
     note_states,
@@ -34,8 +36,10 @@ from haulout.vault.opening import (
 )
 
 _LOG_PAGES = 4_000
-"""An order in 500 waits for the write-ahead log to be moved, some 40 ms; at 1,000 pages, one in 130:
-more than one in a hundred is what its p99 is made of."""
+"""An order in 500 waits for the write-ahead log to be moved, some 40 ms; at 1,000 pages, one in
+130: more than one in a hundred is what its p99 is made of."""
+_MARKED_WITHIN = 2.0
+"""Seconds, once in a vault's life; an import that is under way commits several times in one."""
 SCHEMA = (LOG_TABLES + STATE_TABLES,)
 _REPLICA = "This is a replica, and a replica has no states: an agent must not act on old ones."
 _AGAIN = "Restore the vault again from its stores or a backup, in another folder."
@@ -163,14 +167,25 @@ class StateLane:
         return open_lane(self._parts, create=create)
 
     def _note(self) -> None:
-        """Note in the memory lane that there are states, so that nobody takes them for new."""
+        """Note in the memory lane that there are states, so that nobody takes them for new.
+
+        The record travels: a restore that finds no head of the state lane misses it. The setting
+        is looked up at each opening.
+        """
         parts = self._parts
         if parts.folder is None:
             return
         with parts.database.read() as connection:
             noted = noted_states(connection, parts.vault)
-        if not noted:  # not waited for: an import may be under way, and the next opening notes it
-            parts.database.post(lambda connection: note_states(connection, parts.vault))
+        if not noted:
+            with suppress(HauloutError):  # memories that do not answer keep no agent: the next
+                parts.database.write(self._mark, patience=_MARKED_WITHIN)  # opening notes it
+
+    def _mark(self, connection: Transaction) -> None:
+        parts = self._parts
+        if not noted_states(connection, parts.vault):
+            parts.journal.append(connection, RecordType.STATE, canonical([STATES_RECORD]))
+            note_states(connection, parts.vault)
 
     def _key_payloads(self) -> list[tuple[RecordType, bytes]]:
         """The payloads of the memory lane that bring devices and user keys in, in their order."""

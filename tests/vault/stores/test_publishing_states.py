@@ -420,6 +420,27 @@ def test_a_head_of_states_that_every_volume_damaged_is_not_taken_for_none(
             twin.state("bots/btc")
 
 
+def test_a_store_that_withholds_the_head_of_states_is_told_by_what_memories_say(
+    made: tuple[Vault, str], tmp_path: Path
+) -> None:
+    vault, words = made
+    name = head_name(vault._parts.vault_id, vault._parts.device.id, Lane.STATE)
+    heads = VolumeStore.heads
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            VolumeStore, "heads", lambda store: [one for one in heads(store) if one.name != name]
+        )
+        twin, report = restored(vault, words, tmp_path / "b")
+    with twin:
+        assert report.failures == (
+            "states: The vault had states, and its stores give no head of them.",
+        )
+        with pytest.raises(DamagedError, match="give no head of them"):
+            twin.state("bots/btc")
+        assert twin.check(remote=False).problems
+        assert [one.text for one in twin.list().memories] == ["A memory."]
+
+
 def test_of_an_old_and_a_new_head_of_states_the_new_one_is_taken(
     made: tuple[Vault, str], tmp_path: Path
 ) -> None:

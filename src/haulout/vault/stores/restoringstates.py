@@ -20,7 +20,7 @@ from haulout.log import head as heads
 from haulout.log.head import Head, Run
 from haulout.log.keychain import Keychain
 from haulout.log.published import Published, PublishedRun
-from haulout.log.record import Lane, record_hash
+from haulout.log.record import Lane, RecordType, record_hash
 from haulout.log.segment import decode_segment
 from haulout.state.lane import state_names
 from haulout.state.views import rebuild
@@ -34,6 +34,7 @@ from haulout.vault.stores.taking import Taking
 Report = Callable[[int, int | None], None]
 _READING = (StorageError, CodingError, VaultError)
 _MOST_ATTEMPTS = 20
+_WITHHELD = "The vault had states, and its stores give no head of them."
 
 
 class StatesRestored(NamedTuple):
@@ -91,7 +92,9 @@ def restore_states(
             clock = found.head.clock
             return _taken(parts, found, kit, report)
         except NotFoundError as error:
-            return StatesRestored(failure=error.message if _has_one(parts, stores) else "")
+            if _has_one(parts, stores):
+                return StatesRestored(failure=error.message)
+            return StatesRestored(failure=_WITHHELD if _had_one(parts) else "")
         except _READING as error:
             # A publication may have removed what an older head names: a newer one stands then.
             failure = error.message
@@ -105,6 +108,16 @@ def _has_one(parts: Parts, stores: Sequence[Store]) -> bool:
     devices = parts.journal.keychain.devices
     names = {heads.head_name(parts.vault_id, device, Lane.STATE) for device in devices} | {""}
     return any(copy.name in names for store in stores for copy in store.state_heads())
+
+
+def _had_one(parts: Parts) -> bool:
+    """Whether the memories that came back say that there was a state lane."""
+    with parts.database.read() as connection:
+        row = connection.execute(
+            "SELECT 1 FROM record WHERE vault = ? AND type = ? LIMIT 1",
+            (parts.vault, int(RecordType.STATE)),
+        ).fetchone()
+    return row is not None
 
 
 def _taken(parts: Parts, found: Found, kit: RecoveryKit, report: Report) -> StatesRestored:
