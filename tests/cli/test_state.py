@@ -149,6 +149,11 @@ def test_what_means_no_intent_is_refused(mine, btc, given, code, says):
     assert mine("state", "resolve", "bots/btc", given, "absent").code == 2
 
 
+def test_the_beginning_of_an_id_which_all_of_a_state_share_means_none(mine, btc):
+    assert mine("state", "resolve", "bots/btc", btc.text[:8], "done").code == 3
+    assert mine("state", "resolve", "bots/btc", btc.text[4:-2], "done").code == 3
+
+
 def test_an_ending_of_two_intents_is_no_ending(mine, btc, monkeypatch):
     monkeypatch.setattr(cli, "_LEAST_DIGITS", 0)
     run = mine("state", "resolve", "bots/btc", "", "done")

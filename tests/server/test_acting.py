@@ -146,8 +146,10 @@ def test_a_recovery_tells_what_is_open_known_and_forbidden(vault: Vault) -> None
     vault.pause_states("trips", why="holiday")
     paused = call(vault, "recover", state="trips")
     assert paused.structured["reasons"] == ["the owner said pause (holiday)"]
+    assert json.loads(paused.text.splitlines()[2]) == ["the owner said pause (holiday)"]
     vault.resume_states("trips")
-    assert call(vault, "recover", state="trips").text.startswith("Nothing forbids new actions.")
+    told = call(vault, "recover", state="trips").text
+    assert told.startswith("Nothing forbids new actions.\nDocuments. ")
 
 
 def test_the_tools_of_one_who_may_only_read_are_recover_alone(vault: Vault) -> None:
