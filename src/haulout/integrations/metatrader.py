@@ -387,10 +387,11 @@ class GuardedTerminal:
             return self.terminal.answers[intent.id]
         else:
             # What the module said first may be the timeout of an order that was found since.
-            told = self.terminal.answers.get(acted.intent.id) if acted.seen is not None else None
-            return _from_journal(acted.intent) if told is None else told
+            told = self.terminal.answers.pop(acted.intent.id, None)
+            is_told = told is not None and acted.seen is not None
+            return told if is_told else _from_journal(acted.intent)
         finally:
-            self.terminal.answers.clear()
+            self.terminal.answers.pop(intent.id, None)
 
 
 def _from_journal(intent: Intent) -> SendResult:

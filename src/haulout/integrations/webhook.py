@@ -58,6 +58,8 @@ _SHORTEST: Final = 16
 _VERSION: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS: Final = 32
+_STREAM_BYTES: Final = 200
+"""With a number behind it, it is a key, of at most 255."""
 _LATEST_MS: Final = 2**43
 Outcome = Literal["acted", "repeated", "late", "overtaken", "refused", "unknown", "noted"]
 _BUSY: Final = (StorageError, VaultClosedError)
@@ -169,8 +171,12 @@ def read_alert(body: bytes) -> Alert:
     if symbol or action != "none":
         symbol = name_text(symbol, "An alert's symbol")
     previous = fields.pop("prev", None)
+    stream = name_text(fields.pop("stream", None), "An alert's stream")
+    if len(stream.encode()) > _STREAM_BYTES:
+        message = f"An alert's stream has at most {_STREAM_BYTES} bytes."
+        raise LimitError(message)
     alert = Alert(
-        stream=name_text(fields.pop("stream", None), "An alert's stream"),
+        stream=stream,
         seq=_whole(fields.pop("seq", None), "seq"),
         previous=None if previous is None else _whole(previous, "prev"),
         at=_moment(fields.pop("time", None)),

@@ -190,7 +190,23 @@ def test_an_order_that_the_journal_lost_is_adopted_from_its_comment(desk: Desk) 
 def test_a_server_whose_clock_is_hours_away_is_read_in_full(offset_h: int) -> None:
     desk = Desk(offset_s=offset_h * 3600)
     desk.mt5.fault = "lost after"
-    assert desk.send(BUY).retcode == 10009
+    opened = desk.send(BUY)
+    desk.mt5.fault = "lost after"  # only the history tells of this one
+    assert desk.send({**BUY, "type": 1, "position": opened.order}).retcode == 10009
+    assert len(desk.mt5.deals) == 2
+
+
+def test_an_order_that_opened_is_an_entry_and_one_that_closed_is_an_exit(desk: Desk) -> None:
+    opened = desk.send(BUY)
+    desk.send({**BUY, "type": 1, "position": opened.order})
+    assert [one.entry for one in desk.guarded.terminal.listed(NOW)] == [True, False]
+
+
+def test_what_deals_say_was_filled_counts_where_the_order_is_behind(desk: Desk) -> None:
+    desk.send(BUY)
+    (ticket,) = desk.mt5.history
+    desk.mt5.history[ticket] = desk.mt5.history[ticket]._replace(volume_current=0.1)
+    assert [one.filled for one in desk.guarded.terminal.listed(NOW)] == ["0.1"]
 
 
 def test_a_terminal_that_does_not_answer_allows_no_entries(desk: Desk) -> None:

@@ -313,7 +313,7 @@ def test_while_memory_is_down_entries_are_left_for_later_and_exits_are_sent(
 def test_an_entry_that_the_disk_refuses_at_the_last_moment_is_left_for_later(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hung(_intent: Intent) -> None:
+    def hung(_intent: Intent, **_more: Any) -> None:
         raise StorageError("the disk does not answer")
 
     with monkeypatch.context() as patch:
@@ -346,6 +346,7 @@ def test_a_plan_of_ones_own_says_what_an_alert_means(desk: Desk) -> None:
         ({"symbol": 7}, "symbol"),
         ({"stream": None}, "stream"),
         ({"stream": "a\nb"}, "stream"),
+        ({"stream": "x" * 201}, "stream has at most 200"),
         ({"seq": -1}, "seq"),
         ({"seq": 1.5}, "seq"),
         ({"seq": True}, "seq"),
