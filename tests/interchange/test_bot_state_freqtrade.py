@@ -15,6 +15,7 @@ import pytest
 from hypothesis import assume, given
 from interchange.botstates import FEW, STATES, contents, databases, make_database
 
+import haulout.interchange.freqtrade as freqtrade_database
 from haulout.errors import ConflictError, ImportFormatError, InputError, StorageError
 from haulout.interchange.botstate import BotOrder, BotState, BotTrade, decode, encode
 from haulout.interchange.freqtrade import read_freqtrade, write_freqtrade
@@ -221,6 +222,43 @@ def test_a_database_is_read_while_a_bot_writes_to_it(tmp_path: Path) -> None:
         bot.execute("COMMIT")
         rows = read_freqtrade(target).bot.extensions["freqtrade"]["keyvalues"]
         assert rows == [{"id": 1, "key": "k", "value_type": "int", "int_value": 4}]
+
+
+def test_all_tables_are_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = make_database(tmp_path / "t.sqlite", {})
+    change(target, "PRAGMA journal_mode = WAL")
+    read = freqtrade_database._read
+
+    def slow(database: Any, table: str, tables: Any) -> Any:
+        found = read(database, table, tables)
+        if table == "trades":  # a bot goes on while the others are still to be read
+            change(target, "INSERT INTO KeyValueStore VALUES (1, 'k', 'int', NULL, NULL, NULL, 4)")
+        return found
+
+    monkeypatch.setattr(freqtrade_database, "_read", slow)
+    assert read_freqtrade(target).bot.extensions == {}
+    monkeypatch.undo()
+    assert "keyvalues" in read_freqtrade(target).bot.extensions["freqtrade"]
+
+
+def test_a_short_trade_is_entered_by_a_sale(tmp_path: Path) -> None:
+    orders = [
+        BotOrder(id=str(number), role=role, status="closed", filled="1")  # type: ignore[arg-type]
+        for number, role in enumerate(("entry", "exit", "stop"))
+    ]
+    for side, words in (("short", ["sell", "buy"]), ("long", ["buy", "sell"])):
+        bot = bot_with()
+        bot.trades[0].side, bot.trades[0].orders = side, orders  # type: ignore[assignment]
+        target = moved(tmp_path, "t.sqlite")
+        write_freqtrade(bot, target)
+        rows = contents(target)["orders"]
+        assert [row["ft_order_side"] for row in rows] == [*words, "stoploss"]
+        change(target, "DROP TABLE haulout_bot_state")  # as freqtrade alone would have made it
+        (trade,) = read_freqtrade(target).bot.trades
+        assert [order.role for order in trade.orders] == ["entry", "exit", "stop"]
+        trade.orders[0].role = "exit"  # by another program
+        write_freqtrade(BotState(trades=[trade]), moved(tmp_path, "u.sqlite"))
+        assert contents(tmp_path / "u.sqlite")["orders"][0]["ft_order_side"] == words[1]
 
 
 @pytest.mark.parametrize(
