@@ -27,10 +27,12 @@ from crash.processes import child, parts, received, scratch, spread
 from crash.story import Verdict
 
 from haulout import HauloutError, Vault
+from haulout.state import lane
 from haulout.state.events import Event, Kind
 from haulout.state.state import State
 from haulout.testing.disks import Call, KillingDisk, Mark, RecordingDisk, mounted
 from haulout.testing.powercut import power_cuts
+from haulout.vault import statelane
 from haulout.vault.opening import World
 
 NAME = "bots/btc"
@@ -45,8 +47,8 @@ def often() -> Iterator[None]:
     """Snapshots of the book each few events, and checkpoints each few pages."""
     with ExitStack() as stack:
         stack.enter_context(quick_checkpoints)
-        stack.enter_context(patch("haulout.state.lane._SNAPSHOT_EVENTS", 7))
-        stack.enter_context(patch("haulout.vault.statelane._LOG_PAGES", CHECKPOINT_PAGES))
+        stack.enter_context(patch.object(lane, "_SNAPSHOT_EVENTS", 7))
+        stack.enter_context(patch.object(statelane, "_LOG_PAGES", CHECKPOINT_PAGES))
         yield
 
 
