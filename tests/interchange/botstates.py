@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,19 @@ FEW = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 """States are large: shrinking one takes minutes and tells little."""
+
+
+def interpreter(name: str) -> str:
+    """A Python that has ``freqtrade`` or ``nautilus``; empty where there is none.
+
+    What HAULOUT_FREQTRADE_PYTHON or HAULOUT_NAUTILUS_PYTHON names, otherwise the environment that
+    `make demo-trading` made.
+    """
+    named = os.environ.get(f"HAULOUT_{name.upper()}_PYTHON", "")
+    made = Path(__file__).resolve().parents[2] / "build" / "trading" / name
+    return named or (str(made / "bin" / "python") if (made / "done").exists() else "")
+
+
 PRINTED = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF), max_size=8)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 MOMENTS = st.integers(0, 4_000_000_000_000_000)

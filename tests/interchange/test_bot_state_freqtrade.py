@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import subprocess
@@ -13,7 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import assume, given
-from interchange.botstates import FEW, STATES, contents, databases, make_database
+from interchange.botstates import (
+    FEW,
+    STATES,
+    contents,
+    databases,
+    interpreter,
+    make_database,
+)
 
 import haulout.interchange.freqtrade as freqtrade_database
 from haulout.errors import ConflictError, ImportFormatError, InputError, StorageError
@@ -279,9 +285,9 @@ def test_a_broken_extension_is_refused_and_leaves_no_file(
 
 # ---------------------------------------------------------------------- freqtrade itself
 
-PYTHON = os.environ.get("HAULOUT_FREQTRADE_PYTHON", "")
+PYTHON = interpreter("freqtrade")
 with_freqtrade = pytest.mark.skipif(
-    not PYTHON, reason="HAULOUT_FREQTRADE_PYTHON names no Python that has freqtrade 2026.9"
+    not PYTHON, reason="no freqtrade: set HAULOUT_FREQTRADE_PYTHON, or run `make demo-trading`"
 )
 _MAKE = """
 import sys

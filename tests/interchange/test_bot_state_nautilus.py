@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from interchange.botstates import FEW, STATES
+from interchange.botstates import FEW, STATES, interpreter
 
 from haulout.errors import ImportFormatError, InputError
 from haulout.interchange.botstate import BotState, decode, encode
@@ -78,3 +82,43 @@ def test_a_broken_extension_is_refused(kept: object) -> None:
 def test_an_extension_cannot_write_over_this_modules_keys() -> None:
     with pytest.raises(InputError, match="do not begin"):
         to_nautilus(BotState(extensions={"nautilus": {"haulout:version": "Mg=="}}))
+
+
+PYTHON = interpreter("nautilus")
+_STRATEGY = """
+import json, sys
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.trading.strategy import Strategy
+
+class Mine(Strategy):
+    def on_load(self, state):
+        self.kept = dict(state)
+
+    def on_save(self):
+        return {**self.kept, "own": bytes([0, 255])}
+
+engine, strategy = BacktestEngine(), Mine()
+engine.add_strategy(strategy)
+with open(sys.argv[1]) as given:
+    strategy.load({key: bytes.fromhex(one) for key, one in json.load(given).items()})
+with open(sys.argv[1], "w") as saved:
+    json.dump({key: one.hex() for key, one in strategy.save().items()}, saved)
+"""
+
+
+@pytest.mark.skipif(
+    not PYTHON, reason="no NautilusTrader: set HAULOUT_NAUTILUS_PYTHON, or run `make demo-trading`"
+)
+def test_a_state_goes_through_a_strategy_of_nautilus_trader_itself(tmp_path: Path) -> None:
+    bot = BotState(
+        name="bots/btc", at=5, limits={"usd/day": "0.1"}, extensions={"freqtrade": {"a": ["1"]}}
+    )
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps({key: one.hex() for key, one in to_nautilus(bot).items()}))
+    subprocess.run(
+        [PYTHON, "-c", _STRATEGY, str(file)], check=True, capture_output=True, timeout=300
+    )
+    saved = {key: bytes.fromhex(one) for key, one in json.loads(file.read_text()).items()}
+    back = from_nautilus(saved)
+    assert back.extensions.pop("nautilus") == {"own": "AP8="}
+    assert back == bot
