@@ -19,6 +19,7 @@ from vault.acting import act, book, folded, fork, lane, records
 from vault.making import new_vault
 
 from haulout import RecoveryKit, Vault
+from haulout.crypto.keys import derive
 from haulout.database.connection import connect
 from haulout.database.lock import WriterLock
 from haulout.errors import (
@@ -28,8 +29,10 @@ from haulout.errors import (
     StorageError,
     VaultClosedError,
     VaultError,
+    VaultLockedError,
 )
-from haulout.log.record import canonical
+from haulout.log.journal import Journal
+from haulout.log.record import Lane, RecordType, canonical
 from haulout.state.acting import Actor
 from haulout.testing.disks import FailingDisk, mounted
 from haulout.testing.pages import database_key
@@ -385,6 +388,18 @@ def test_check_finds_a_record_of_the_lane_that_is_not_what_was_signed(
         memories_stand(vault)
 
 
+def test_check_finds_a_record_that_this_device_signed_for_the_other_lane(folder: Path) -> None:
+    with opened(folder) as vault:
+        parts = lane(vault)
+        foreign = Journal(
+            1, parts.vault_id, Lane.MEMORY, parts.device, parts.journal.keychain,
+            now=parts.journal.now, entropy=parts.journal.entropy,
+        )  # fmt: skip
+        parts.database.write(lambda tx: foreign.append(tx, RecordType.STATE, b"\x80"))
+        problems = vault.check().problems
+        assert any("belongs to another lane" in one for one in problems)
+
+
 def test_a_lane_that_cannot_be_rebuilt_keeps_its_views_and_memories_are_rebuilt(
     folder: Path,
 ) -> None:
@@ -437,7 +452,7 @@ def test_a_backup_is_one_file_and_shows_nothing_of_states(folder: Path, tmp_path
     assert not [one.name for one in tmp_path.iterdir() if one.name.startswith(".")]
 
 
-def test_pages_of_one_lane_do_not_open_in_the_place_of_the_others(
+def test_each_lane_in_a_backup_has_pages_under_a_key_of_its_own(
     folder: Path, kit: RecoveryKit, tmp_path: Path
 ) -> None:
     with opened(folder) as vault:
@@ -445,14 +460,19 @@ def test_pages_of_one_lane_do_not_open_in_the_place_of_the_others(
     data = (tmp_path / "file").read_bytes()
     size = int.from_bytes(data[17:21], "big")
     header = cbor2.loads(data[21 : 21 + size])
+    key = kit.recovery.unwrap(header["key"], b"haulout/1/backup\0" + kit.vault_id)
     start = 21 + size + 32
-    first, second = start, start + header["database"]
-    swapped = bytearray(data)
-    swapped[second : second + 4096] = data[first : first + 4096]
-    (tmp_path / "swapped").write_bytes(swapped)
-    with pytest.raises(DamagedError):
-        Vault.restore(tmp_path / "swapped", tmp_path / "new", kit=kit, embedder="none")
-    assert not (tmp_path / "new" / "vault.json").exists()
+    places = {"database": start, "states": start + header["database"]}
+    keys = {"database": key, "states": derive(key, "backup/states")}
+    for lane_of, place in places.items():
+        for key_of, one in keys.items():
+            path = tmp_path / f"{lane_of}-{key_of}.db"
+            path.write_bytes(data[place : place + header[lane_of]])
+            if lane_of == key_of:
+                connect(path, one).close()
+            else:
+                with pytest.raises(VaultLockedError):
+                    connect(path, one)
 
 
 def test_a_backup_of_the_version_before_restores_and_has_no_states(

@@ -294,7 +294,6 @@ def _take_over(connection: Transaction, parts: Parts) -> None:
         state = _taken_over(parts, row.state)
         if state.states is not None:
             state = msgspec.structs.replace(state, states=_taken_over(parts, state.states))
-        published.give_up(connection, row.number)
         published.done(connection, row.number, state)
 
 

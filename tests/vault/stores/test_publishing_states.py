@@ -487,6 +487,30 @@ def test_a_segment_of_the_other_lane_is_not_taken_for_one_of_states(
             assert "other records than its head says" in report.failures[0]
 
 
+def test_records_that_do_not_end_where_their_head_says_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from haulout.vault.stores import laneplan
+
+    tips = laneplan._tips
+
+    def shorter(*given: Any) -> Any:  # as a device that signs what it does not send
+        return tuple(one._replace(sequence=one.sequence + 1) for one in tips(*given))
+
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        vault.remember("a memory")
+        vault.sync()
+        act(vault)
+        monkeypatch.setattr(laneplan, "_tips", shorter)
+        vault.sync()
+        twin, report = restored(vault, words, tmp_path / "b")
+        with twin:
+            assert any("do not end where" in one for one in report.failures)
+            with pytest.raises(DamagedError):
+                twin.state("bots/btc")
+
+
 def test_a_publication_that_overtakes_a_restore_of_states_is_read_instead(
     made: tuple[Vault, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -626,3 +650,37 @@ def test_a_backup_that_its_own_device_has_published_beyond_is_told_and_overwrite
     with third:
         assert report.complete
         assert third.state("bots/btc").get("plan") == "newest"
+
+
+# --- read back ------------------------------------------------------------------------------
+
+
+def test_a_check_of_the_stores_reads_states_back_and_names_what_is_gone(
+    made: tuple[Vault, str],
+) -> None:
+    vault, _ = made
+    row = vault._remote.row("volumes")
+    assert row is not None
+    assert row.state.states is not None
+    report = vault.check(remote=True)
+    assert report.sound
+    refs = [row.state.states.runs[0].run.segment, row.state.states.runs[0].run.keys]
+    assert report.remote_sections == 4  # a segment and its keys of each lane
+    assert None not in refs
+    spoil(vault, {ref.blob for ref in refs if ref})
+    problems = vault.check(remote=True).problems
+    assert len(problems) == 2
+    assert all("states, run 1" in one for one in problems)
+
+
+def test_a_check_of_the_stores_misses_the_head_of_states(made: tuple[Vault, str]) -> None:
+    vault, _ = made
+    name = head_name(vault._parts.vault_id, vault._parts.device.id, Lane.STATE)
+    heads = VolumeStore.heads
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            VolumeStore, "heads", lambda store: [one for one in heads(store) if one.name != name]
+        )
+        problems = vault.check(remote=True).problems
+    assert len(problems) == 1
+    assert "not there any more" in problems[0]
