@@ -88,13 +88,12 @@ class FreqtradeDatabase:
         A trade is the one of before where it has an order of that one's.
         """
         given: list[str] = []
-        before = {ref: one for one in kept if one.own for ref in one.orders}
+        # A venue numbers the orders of each pair by themselves.
+        before = {(one.pair, ref): one for one in kept if one.own for ref in one.orders}
         for trade in self.open_trades():
-            known = next(
-                (before[str(one.order_id)] for one in trade.orders if str(one.order_id) in before),
-                None,
-            )
-            if known is None or known.pair != trade.pair or trade.get_all_custom_data():
+            refs = [(str(trade.pair), str(one.order_id)) for one in trade.orders]
+            known = next((before[ref] for ref in refs if ref in before), None)
+            if known is None or trade.get_all_custom_data():
                 continue
             for key, value in known.own.items():
                 trade.set_custom_data(key, value)
