@@ -115,7 +115,8 @@ def guard(
         sleep: waits so many seconds, between two looks for an order.
 
     Raises:
-        InputError: it is no such client, or it is guarded.
+        InputError: it is no such client, or it is guarded; StorageError: the state cannot be
+        written.
     """
     if not all(callable(getattr(client, name, None)) for name in ("submit_order", "post", "get")):
         message = f"{client!r} is no TradingClient of alpaca-py."
@@ -403,10 +404,10 @@ class AlpacaGuard:
 
     def install(self) -> None:
         """Put the guard on."""
+        self.state.tag()  # known from here on: an exit is sent though the journal cannot be read
         for name, method in self._replaced.items():
             setattr(self._client, name, method)
         setattr(self._client, _ATTRIBUTE, self)
-        self.state.tag()  # known from here on: an exit is sent though the journal cannot be read
 
     def remove(self) -> None:
         """Take it off; the client is as it was."""

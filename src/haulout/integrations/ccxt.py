@@ -93,7 +93,7 @@ def guard(
         sleep: waits so many seconds, between two looks for an order.
 
     Raises:
-        InputError: it is no exchange, or it is guarded.
+        InputError: it is no exchange, or it is guarded; StorageError: the state cannot be written.
     """
     if not all(callable(getattr(exchange, name, None)) for name in ("create_order", "fetch_order")):
         message = f"{exchange!r} is no exchange: it has no create_order and fetch_order."
@@ -212,6 +212,7 @@ class Guard:
 
     def install(self) -> None:
         """Put the guard on: the names below are this object's from now on."""
+        self.state.tag()  # known from here on: an exit is sent though the journal cannot be read
         replaced: dict[str, Callable[..., Any]] = {
             "create_order": self._create_order,
             "cancel_order": self._cancel_order,
@@ -231,7 +232,6 @@ class Guard:
                 setattr(self._exchange, spelling, method)
                 self._installed.append(spelling)
         setattr(self._exchange, _ATTRIBUTE, self)
-        self.state.tag()  # known from here on: an exit is sent though the journal cannot be read
 
     def remove(self) -> None:
         """Take the guard off; the exchange is as it was."""

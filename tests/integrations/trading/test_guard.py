@@ -637,6 +637,30 @@ def test_s12_while_the_disk_refuses_entries_are_refused_and_exits_are_sent_and_f
     assert [one.action for one in state.open_intents()] == ["order"]
 
 
+def test_an_exit_is_sent_though_nothing_could_be_read_or_written_since_the_guard_was_put_on(
+    exchange: Any, venue: Venue, state: State
+) -> None:
+    def broken(*_arguments: Any, **_named: Any) -> Any:
+        raise StorageError("the disk refuses")
+
+    state.tape.transact = broken  # type: ignore[method-assign]
+    state.tape.read = broken  # type: ignore[method-assign]
+    sell(exchange)
+    assert [one.side for one in venue.orders] == ["sell"]
+
+
+def test_a_state_that_cannot_be_written_is_no_guard(venue: Venue, state: State) -> None:
+    def broken(*_arguments: Any, **_named: Any) -> Any:
+        raise StorageError("the disk refuses")
+
+    state.tape.transact = broken  # type: ignore[method-assign]
+    exchange = made(ccxt, "binance", venue)
+    before = dict(vars(exchange))
+    with pytest.raises(StorageError):
+        guard(exchange, state)
+    assert vars(exchange) == before
+
+
 def test_f16_orders_that_the_journal_lacks_are_told_and_adopted_before_an_entry(
     exchange: Any, venue: Venue, state: State, clock: Clock
 ) -> None:
