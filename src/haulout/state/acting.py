@@ -25,7 +25,7 @@ from haulout.errors import (
 )
 from haulout.state.intents import Intent, Role
 from haulout.state.recovery import Recovery, recover
-from haulout.state.resolving import Resolver
+from haulout.state.resolving import Resolver, elsewhere
 
 if TYPE_CHECKING:
     from haulout.state.state import State
@@ -186,8 +186,7 @@ class Actor(Resolver):
         """
         with self.state.tape.sending.turn(intent.id) as ours:
             if not ours:
-                message = f"Another thread is sending intent {intent.text}."
-                raise OutcomeUnknownError(message, hint="Ask again once it is done.")
+                raise elsewhere(intent)
             intent = self.state.intent(intent.id)
             if intent.is_unsettled:
                 try:
@@ -258,7 +257,9 @@ class Actor(Resolver):
 
     def _send_again(self, intent: Intent, attempts: int = 1) -> Acted:
         # Durable before it is sent again: a crash from here on finds it unknown once more.
-        with self.state.tape.sending.turn(intent.id):
+        with self.state.tape.sending.turn(intent.id) as ours:
+            if not ours:
+                raise elsewhere(intent)
             reasons = self.state.send_again(intent)
             if reasons:
                 message = f"{intent.action} is not sent again: {'; '.join(reasons)}."

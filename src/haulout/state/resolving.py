@@ -145,8 +145,7 @@ class Resolver:
             return intent
         with self.state.tape.sending.turn(intent.id) as ours:
             if not ours:
-                message = f"Another thread is sending intent {intent.text}."
-                raise OutcomeUnknownError(message, hint="Ask again once it is done.")
+                raise elsewhere(intent)
             if resend and self._may_replay(intent):
                 try:
                     return self.note(intent, self.venue.submit(intent))
@@ -185,6 +184,12 @@ class Resolver:
             since = max(min(intent.at, self.state.now()) - _BEFORE_US, 0)
             found = next((s for s in self.venue.listed(since) if s.intent == intent.id), None)
         return found
+
+
+def elsewhere(intent: Intent) -> OutcomeUnknownError:
+    """What is raised where another thread is sending an intent."""
+    message = f"Another thread is sending intent {intent.text}."
+    return OutcomeUnknownError(message, hint="Ask again once it is done.")
 
 
 def _told(seen: Seen) -> Seen:
