@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import ccxt
 import msgspec
 import pytest
 from integrations.trading.doubles import DOUBLES
-from integrations.trading.loopback import Venue, made, running
+from integrations.trading.loopback import Request, Venue, made, running
 from state.desk import Clock, in_memory
 
 from haulout.errors import OutcomeUnknownError
@@ -246,6 +247,45 @@ def test_an_order_is_cancelled_and_its_intent_ends(name: str, venue: Venue) -> N
     assert venue.orders[0].status == "cancelled"
     if name not in {"krakenfutures", "whitebit"}:  # their lists alone show what was cancelled
         assert [one for one in bot.state.open_intents() if one.action == "order"] == []
+
+
+# --- editing -------------------------------------------------------------------------------
+
+EDITS = {
+    # Where a new order takes the old one's place: the request, and the field of the new one's ID.
+    "binance": (r"POST /api/v3/order/cancelReplace", "newClientOrderId"),
+    "alpaca": (r"PATCH /v2/orders/1001", "client_order_id"),
+    "bitget": (r"POST /api/v2/spot/trade/cancel-replace-order", "newClientOid"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EDITS))
+def test_a_new_order_in_an_old_ones_place_carries_an_id_of_ours(name: str, venue: Venue) -> None:
+    line, field = EDITS[name]
+    bot = Bot(name, venue)
+    order = bot.order()
+    asked: list[str] = []
+
+    def edited(found: Venue, request: Request) -> Any:
+        asked.append(request.said[field])
+        found.orders[0].status = "cancelled"
+        new = replace(found.orders[0], ref="2002", client=request.said[field], status="open")
+        found.orders.append(new)
+        shown = found.double.created(new)
+        return {"newOrderResponse": shown} if name == "binance" else shown
+
+    venue.double = venue.double._replace(also={**venue.double.also, line: edited})
+    found = bot.exchange.edit_order(order["id"], venue.double.symbol, "limit", "buy", 0.02, 20000)
+    assert found["id"] == "2002"
+    (text,) = asked
+    assert re.fullmatch(venue.double.form, text)
+    assert text.replace("-", "").startswith(bot.state.tag().hex())
+    assert text != venue.orders[0].client
+    assert [one.ref for one in bot.state.open_intents()] == ["2002"]
+
+
+def test_every_venue_with_a_field_for_the_new_orders_id_is_driven() -> None:
+    assert {name for name, wire in WIRES.items() if wire.edit} == set(EDITS)
 
 
 # --- the table -----------------------------------------------------------------------------
