@@ -38,7 +38,7 @@ from rich.table import Table
 IMPORTED = 100_000
 PATIENCE = 5.0
 REMOTES = ("dead", "hung", "slow")
-LIMIT_S = 35.0  # of one scenario: the whole stays below five minutes
+LIMIT_S, REMOTE_LIMIT_S = 30.0, 45.0  # of one scenario: the whole stays below five minutes
 WARM = 30
 DRAWS = 2_000
 P50, P99, RATIO = (1.3, 0.5), (2.0, 2.0), 1.5
@@ -113,8 +113,7 @@ class Agent:
             holds=["usd"],
         )  # fmt: skip
         took = 1e3 * (time.perf_counter() - began), 1e3 * (time.process_time() - cpu)
-        state.settle(reserved.intent, "done", ref=f"order-{self._number}", filled="0.01")
-        state.close_held(reserved.intent)
+        state.settle(reserved.intent, "cancelled", ref=f"order-{self._number}")
         if self._number % 50 == 0:
             self._vault.remember(f"Bought for the {self._number}th time.")  # there is news to sync
         return took
@@ -217,9 +216,11 @@ class Running:
 # ---------------------------------------------------------------------- measuring
 
 
-def by_turns(one: Running, other: Running, pairs: int) -> list[list[tuple[float, float]]]:
+def by_turns(
+    one: Running, other: Running, pairs: int, limit_s: float = LIMIT_S
+) -> list[list[tuple[float, float]]]:
     """Milliseconds and CPU of two arms, an order each in turn, in either order."""
-    drawn, until = random.Random(1), time.monotonic() + LIMIT_S
+    drawn, until = random.Random(1), time.monotonic() + limit_s
     times: list[list[tuple[float, float]]] = [[], []]
     for number in range(pairs + WARM):
         turns = [(0, one), (1, other)]
@@ -264,7 +265,7 @@ def beside_remote(place: Path, remote: str, pairs: int) -> dict[str, Any]:
         Running(place / f"{remote}-none", "agent") as plain,
         Running(place / remote, "agent", remote) as synced,
     ):
-        took = by_turns(plain, synced, pairs)
+        took = by_turns(plain, synced, pairs, REMOTE_LIMIT_S)
     times = [[ms for ms, _ in found] for found in took]
     low, high = interval(*times)
     figures: dict[str, Any] = {"pairs": len(times[0]), "load": round(os.getloadavg()[0], 1)}
