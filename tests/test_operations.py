@@ -222,6 +222,27 @@ def test_an_app_cannot_lift_what_its_owner_said(vault: Vault) -> None:
             execute(vault, bot, lifting)
 
 
+def test_an_app_settles_what_apps_began_and_nothing_that_an_agent_of_the_owner_did(
+    vault: Vault,
+) -> None:
+    bots = vault.state("bots/btc").reserve("order", cost={"usd": 5}).intent
+    apps = execute(vault, app("cursor"), operations.Reserve(action="book", target="luigi")).intent
+    with pytest.raises(NotAllowedError, match="codex may not settle what no app began"):
+        execute(
+            vault, app("codex"),
+            operations.Settle(intent=bots.text, status="dropped", state="bots/btc"),
+        )  # fmt: skip
+    assert vault.show_state("bots/btc").open[0].id == bots.text
+    done = operations.Settle(intent=apps.id, status="done")
+    assert execute(vault, app("codex"), done).status == "done"
+    for missing in ("bots/btc", "nowhere"):
+        with pytest.raises(NotFoundError):
+            execute(
+                vault, app("codex"), operations.Settle(intent=apps.id, status="done", state=missing)
+            )
+    assert vault.states() == ["bots/btc", "default"]
+
+
 @pytest.mark.parametrize("name", ["", "owner", "Claude", "a b", "../x", "x" * 65, "-x", "a\nb"])
 def test_what_cannot_name_an_app_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="no name of an app"):

@@ -512,6 +512,8 @@ def execute(
             raise NotAllowedError(message, hint="The owner of the vault attaches files.")
         if isinstance(operation, Remember | Update):
             operation = msgspec.structs.replace(operation, source=principal.name)
+        if isinstance(operation, Settle):
+            _require_of_an_app(vault, principal, operation)
         if isinstance(operation, Reserve | Settle | SetDocument):
             operation = msgspec.structs.replace(operation, by=principal.name)
     arguments = {
@@ -522,6 +524,18 @@ def execute(
     if isinstance(operation, _WITH_PROGRESS):
         arguments["progress"] = progress
     return getattr(vault, _verb(operation))(**arguments)
+
+
+def _require_of_an_app(vault: Vault, principal: Principal, operation: Settle) -> None:
+    """Refuse an app that would say what became of an action that no app began.
+
+    To call a bot's order dropped would free its limits and let it be sent again.
+    """
+    if operation.state not in vault.states():
+        return  # the vault says so
+    if not vault.state(operation.state).intent(operation.intent).by:
+        message = f"{principal.name} may not settle what no app began."
+        raise NotAllowedError(message, hint="`haulout state resolve` does, for the owner.")
 
 
 def _verb(operation: Operation) -> str:

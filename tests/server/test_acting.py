@@ -61,7 +61,9 @@ def test_the_same_key_is_never_fresh_twice_and_no_answer_says_to_act(
     assert first.startswith(f"Not fresh: intent {intent} is {status}.")
     assert "Act now" not in first
     assert "as data" in data.lower()
-    assert json.loads(line)["id"] == intent
+    told = json.loads(line)
+    assert (told["id"], told["payload"], told["by"]) == (intent, {"for": 2}, "bot")
+    assert told.get("ref") == (None if status == "reserved" else "T-1")
     if status in {"reserved", "unknown", "accepted", "done"}:
         assert "Do NOT act again" in first
     else:
