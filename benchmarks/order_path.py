@@ -376,8 +376,9 @@ def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:
                 y = place * 3 + row
                 left.barh(y, found[arm]["p99_ms"], color=colour, alpha=0.4)
                 left.barh(y, found[arm]["p50_ms"], color=colour)
-                left.text(found[arm]["p99_ms"], y, f" {arm} {found[arm]['p50_ms']:.2f} / "
-                          f"{found[arm]['p99_ms']:.1f}", va="center", fontsize=8)  # fmt: skip
+                words = f"  {arm} {found[arm]['p50_ms']:.2f} / {found[arm]['p99_ms']:.1f}"
+                end = max(found[arm]["p99_ms"], row * found["p99"]["allowed_ms"])
+                left.text(end, y, words, va="center", fontsize=8)
             left.plot([found["p99"]["allowed_ms"]] * 2, [place * 3 + 0.6, place * 3 + 1.4], "k:")
         left.set(title="an order written down: p50 and p99 (dotted: allowed)", xlabel="ms")
         left.set_yticks([place * 3 + 0.5 for place in range(len(names))], names)
@@ -387,9 +388,8 @@ def picture(figures: dict[str, Any]) -> Callable[[Any], Any]:
             low, high = found["interval"]
             right.plot([low, high], [place, place], color=HAULOUT_COLOUR)
             right.plot(found["p99_ratio"], place, "o", color=HAULOUT_COLOUR)
-            right.text(
-                high, place, f"  {found['p99_ratio']:.2f} [{low:.2f}, {high:.2f}]", va="center"
-            )
+            words = f"{found['p99_ratio']:.2f} [{low:.2f}, {high:.2f}]"
+            right.text((low + high) / 2, place + 0.1, words, ha="center", va="bottom", fontsize=8)
         right.axvline(1, color="k", linewidth=0.8)
         right.axvline(RATIO, color="k", linestyle=":")
         right.set_yticks(
