@@ -154,6 +154,26 @@ def test_a_recovery_tells_what_is_open_known_and_forbidden(vault: Vault) -> None
     assert told.startswith("Nothing forbids new actions.\nDocuments. ")
 
 
+def test_what_a_model_reads_of_a_recovery_is_bounded_and_the_structured_answer_has_all(
+    vault: Vault,
+) -> None:
+    for number in range(53):
+        call(vault, "reserve", action="book", key=str(number), target=str(number))
+    vault.set_document("short", "x" * 3998)
+    vault.set_document("long", "x" * 3999)
+    found = call(vault, "recover")
+    lines = found.text.splitlines()
+    keys = [json.loads(one)["key"] for one in lines if '"key"' in one]
+    assert keys == [str(number) for number in range(50)]
+    assert "There are 3 more, younger than these." in lines
+    documents = {one["name"]: one for one in map(json.loads, lines[-2:])}
+    assert documents["long"]["characters"] == 4001
+    assert "value" not in documents["long"]
+    assert documents["short"]["value"] == "x" * 3998
+    assert len(found.structured["open"]) == 53
+    assert {len(one["value"]) for one in found.structured["documents"]} == {3998, 3999}
+
+
 def test_the_tools_of_one_who_may_only_read_are_recover_alone(vault: Vault) -> None:
     names = tools_for(app("bot", read_only=True))
     assert "recover" in names

@@ -74,7 +74,7 @@ def test_the_ten_lines_are_ten() -> None:
      "pattern-day-trader", "prop firm", "Exactly once", "split brain", "outage"],
 )  # fmt: skip
 def test_what_this_does_not_do_is_said_where_it_is_used(word: str) -> None:
-    """S20: connectivity, fills, edge, regulation; nothing is promised of any of them."""
+    """Connectivity, fills, edge, regulation: nothing is promised of any of them, anywhere on it."""
     section = TEXT.partition("## What this does not do")[2]
     assert word in " ".join(section.split())
     before = " ".join(TEXT.partition("## What this does not do")[0].split())

@@ -61,6 +61,11 @@ RECOVER: Final = (
 )
 RECOVER_FIELDS: Final = {"state": STATE}
 
+_MOST_TOLD: Final = 50
+_LONGEST_TOLD: Final = 4000
+"""Open intents in words, the oldest, and characters of a document: a model reads all of it. The
+structured answer has everything."""
+
 _LOOK: Final = (
     "Do NOT act again: look at the target for this ID and settle what you find: done, or dropped if"
     " it is proven not to be there, after which a new key may decide anew. Where it cannot be seen,"
@@ -109,7 +114,9 @@ def tell_recovered(report: RecoveryReport) -> str:
         told.append(_lines([list(report.reasons)]))
     if report.open:
         told.append("Open, each of which may have happened; look, then settle. " + AS_DATA)
-        told += [_line(_intent(one)) for one in report.open]
+        told += [_line(_intent(one)) for one in report.open[:_MOST_TOLD]]
+        if len(report.open) > _MOST_TOLD:
+            told.append(f"There are {len(report.open) - _MOST_TOLD} more, younger than these.")
     if report.documents:
         told.append("Documents. " + AS_DATA)
         told += [_line(_document(one)) for one in report.documents]
@@ -136,4 +143,6 @@ def _intent(intent: IntentReport) -> dict[str, Any]:
 
 
 def _document(one: DocumentReport) -> dict[str, Any]:
-    return {"name": one.name, "version": one.version, "age_s": one.age_s, "value": one.value}
+    told: dict[str, Any] = {"name": one.name, "version": one.version, "age_s": one.age_s}
+    length = len(_line(one.value))
+    return told | ({"value": one.value} if length <= _LONGEST_TOLD else {"characters": length})
