@@ -1,6 +1,7 @@
-"""The environments that `make demo-trading` makes, for tests of the real thing."""
+"""The environments that `make demo-trading` makes, for tests of the real thing; and the page."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
 DEMO = ROOT / "demo" / "trading"
+
+
+def blocks(heading: str) -> list[str]:
+    """The Python blocks of docs/trading.md under a heading of the second level."""
+    text = (ROOT / "docs" / "trading.md").read_text("utf-8")
+    part = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert part is not None
+    return re.findall(r"^```python\n(.*?)^```", part[1], re.MULTILINE | re.DOTALL)
 
 
 def python_of(name: str) -> str:

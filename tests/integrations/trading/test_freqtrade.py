@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ccxt
 import pytest
+from integrations.trading.environments import blocks
 from integrations.trading.freqtradestandin import (
     FORCED,
     LONG,
@@ -419,3 +422,23 @@ def test_a_strategy_may_remember_from_its_own_bot_start_into_an_open_state(
     assert strategy.turns == 1
     assert strategy.bot_loop_start.__qualname__ == "Strategy.bot_loop_start"
     strategy.dp._exchange._api.close()
+
+
+def test_the_block_of_the_page(
+    venue: LoopbackVenue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("haulout.integrations.freqtrade.FreqtradeDatabase", Database)
+    monkeypatch.setitem(sys.modules, "freqtrade.strategy", SimpleNamespace(IStrategy=Strategy))
+    monkeypatch.setenv("HAULOUT_HOME", str(tmp_path / "vault"))
+    Vault.create(tmp_path / "vault", embedder="none")[0].close()
+    (block,) = blocks("freqtrade")
+    page: dict[str, Any] = {"__name__": "page"}
+    exec(compile(block, "docs/trading.md, freqtrade", "exec"), page)
+    for known in ({}, {"seen": 1}):
+        strategy = page["MyStrategy"](binance(venue.url))
+        strategy.ft_bot_start()
+        assert strategy.remembered.state.name == "bots/btc"
+        assert strategy.custom_info == known
+        strategy.custom_info = {"seen": 1}
+        strategy.ft_bot_cleanup()
+        strategy.dp._exchange._api.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from integrations.trading.environments import blocks
 from state.desk import Clock, in_memory
 
+from haulout import Vault
 from haulout.errors import ActionRefusedError, StaleStateError, StorageError
 from haulout.integrations.nautilus import Bridge, bridge
 from haulout.state.state import State
@@ -295,3 +298,23 @@ def test_orders_that_the_journal_lacks_are_adopted_and_others_left_alone(
     report = bridge(new, older).recover()
     assert (len(report.adopted), report.foreign) == (1, 1)
     assert not report.ready
+
+
+def test_the_blocks_of_the_page(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HAULOUT_HOME", str(tmp_path / "vault"))
+    Vault.create(tmp_path / "vault", embedder="none")[0].close()
+    strategy: Any = Strategy()
+    strategy.submit_order = lambda order: strategy.orders.update({str(order): order})
+    strategy.order_factory = SimpleNamespace(
+        market=lambda *_given, client_order_id: Order(client_order_id, clock)
+    )
+    page: dict[str, Any] = {
+        "strategy": strategy, "instrument": SimpleNamespace(id=INSTRUMENT), "side": "BUY",
+        "quantity": "2",
+    }  # fmt: skip
+    for number, block in enumerate(blocks("NautilusTrader")):
+        exec(compile(block, f"docs/trading.md, NautilusTrader {number}", "exec"), page)
+    assert page["kept"].intent_of(page["wanted"]).key == "signal 7"
+    page["vault"].close()
