@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from string import ascii_letters, digits
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from state.desk import Clock, in_memory
 
 from haulout.errors import InputError
@@ -16,12 +20,48 @@ SECRETS: list[Any] = [
     {"api_key": "abc"}, {"apiKey": "abc"}, {"API-SECRET": "x"}, {"password": "hunter2"},
     {"exchange": [{"secret": "x"}]}, {"clientSecret": "x"}, {"mnemonic": "abandon"},
     "sk-" + "a" * 24, "AKIA" + "A" * 16, KEY, {"note": f"use {KEY}"}, ["ghp_" + "a" * 36],
+    {"exchange_api_key": "k"}, {"BINANCE_API_SECRET": "q"}, {"walletPrivateKey": "0x1"},
+    {"binance-secret": "z"}, {"headers": {"X-MBX-APIKEY": "abcd"}}, {"passwd": "x"},
+    {"db_password": "x"}, {"Authorization": "Basic abc"}, {"x": "Bearer " + "a" * 20},
+    "AIza" + "S" * 35, "sk-ant-api03-" + "b" * 40, "xoxb-" + "1" * 12,
     {"x": "eyJhbGciOiJIUzI1" + ".eyJzdWIiOiIxMjM0" + ".SflKxwRJSMeKKF2QT4"},
 ]  # fmt: skip
 HARMLESS: list[Any] = [
     {"key": "btc"}, {"token": "SOL"}, {"seed": "7"}, {"api_key": ""}, {"api_key": None},
     {"keyboard": "x"}, {"skill": "sk-short"}, "AKIA", {"secretary": "Ann"}, 7, None, ["a"],
 ]  # fmt: skip
+
+
+ORDINARY: list[Any] = [
+    {"signal_key": "a"}, {"primaryKey": "b"}, {"base_token": "USDC"}, {"quoteToken": "WETH"},
+    {"tokenId": "7"}, {"sessionId": "asia"}, {"passed": "yes"}, {"auth": "done"},
+    {"public_key": "ab"}, {"key_level": "64000"}, {"order_by": "key"}, {"secretariat": "UN"},
+    "TOKEN/USDT", "KEY/USDT", "SECRET-USD", "PASS_USDT", "x-A6SIDXVS1234567890abcdef",
+    "Bearer market", "the password was changed",
+]  # fmt: skip
+"""Names and symbols of a desk."""
+
+
+@pytest.mark.parametrize("value", ORDINARY)
+def test_the_words_of_a_desk_are_kept(value: Any) -> None:
+    refuse_secrets(value, "It")
+    assert redacted(value) == value
+
+
+@given(number=st.integers(0, 2**256 - 1), letters=st.text(ascii_letters + digits, max_size=64))
+def test_no_id_hash_or_number_is_taken_for_a_secret(number: int, letters: str) -> None:
+    whole = UUID(int=number % 2**128)
+    ids = [
+        str(whole),
+        whole.hex,
+        f"0x{number:064x}",
+        f"ccxt-{whole}",
+        str(number),
+        f"x-{whole.hex}",
+    ]
+    refuse_secrets([*ids, {"clientOrderId": ids[0], "hash": ids[2]}], "It")
+    if not letters.startswith(("AKIA", "AIza", "gh")):
+        refuse_secrets(letters, "It")
 
 
 @pytest.fixture

@@ -15,7 +15,11 @@ from haulout.errors import InputError
 
 _NAMES: Final = re.compile(
     r"^(api|access|auth|bearer|client|private|refresh|secret|session|signing|webhook)?[-_]?"
-    r"(key|secret|token|pass(word|phrase)?|pwd|mnemonic|seed[-_]?phrase|credentials?)$",
+    r"(key|secret|token|pass(word|phrase)?|pwd|mnemonic|seed[-_]?phrase|credentials?)$"
+    # with whose it is in front, such as BINANCE_API_KEY, walletPrivateKey or X-MBX-APIKEY
+    r"|(api|access|private|secret|signing)[-_]?key$|(api|client|webhook|[-_])[-_]?secret$"
+    r"|(access|auth|bearer|refresh)[-_]?token$|pass(word|phrase|wd)$|[-_]mnemonic$"
+    r"|seed[-_]?phrase$|^authorization$",
     re.IGNORECASE,
 )
 _HARMLESS: Final = frozenset({"key", "token", "seed"})
@@ -24,7 +28,7 @@ _LEFT_OUT: Final = "[left out: a secret]"
 _FORMS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b"
     r"|\b(sk|pk|rk)[-_](live|test|proj|ant)[-_][\w-]{16,}|\bsk-[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bxox[abprs]-[\w-]{10,}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|\bAIza[\w-]{35}\b|^Bearer [\w.~+/-]{16,}=*$|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
 )
 
 
@@ -64,7 +68,7 @@ def redacted(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def _is_named(name: str) -> bool:
-    return bool(_NAMES.match(name)) and name.lower() not in _HARMLESS
+    return bool(_NAMES.search(name)) and name.lower() not in _HARMLESS
 
 
 def _secret_in(value: Any, path: str) -> str | None:
