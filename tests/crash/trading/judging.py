@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
@@ -23,6 +24,7 @@ class Verdict:
     Attributes:
         lost: intents that were acknowledged, or orders that the venue accepted, of which the
             journal does not say so; duplicates: accepted entries beyond one for a key.
+        exits_twice: the same of exits, which are sent again where nothing else helps: no fault.
         violations: moments beyond a limit; unknown: intents that wait for a person.
         silences: entries that should have gone out and did not, of ``wanted``.
     """
@@ -30,6 +32,7 @@ class Verdict:
     runs: int = 0
     lost: int = 0
     duplicates: int = 0
+    exits_twice: int = 0
     violations: int = 0
     unknown: int = 0
     silent_runs: int = 0
@@ -94,6 +97,8 @@ def judge(
     verdict = Verdict(runs=1, wanted=len(WANTED))
     doubled = duplicates(entries)
     verdict.duplicates = sum(doubled.values())
+    exits = Counter(one.key for one in entries if one.what == "accepted" and not one.entry)
+    verdict.exits_twice = sum(count - 1 for key, count in exits.items() if key is not None)
     verdict.wrong += [f"{key} was accepted {more + 1} times" for key, more in doubled.items()]
     accepted = [one for one in entries if one.what == "accepted" and one.by == "client"]
     if state is not None:

@@ -52,6 +52,8 @@ _POINTS = 110
 """So many steps a bot passes where nothing goes wrong."""
 _PATIENCE_S = 60.0
 _TAKEOVER_S = 3.0
+_DAMAGED = 5000
+"""One byte of so many is flipped."""
 _SYMBOLS = 40
 """Runs at one venue: each has a symbol of its own."""
 
@@ -363,9 +365,11 @@ class _Run:
             for order in venue.open(self._symbol):
                 venue.fill(order) if what == "fill" else venue.cancel(order)
         elif what == "damage":
-            data = bytearray((self._folder / "state.db").read_bytes())
-            data[len(data) // 2] ^= 1
-            (self._folder / "state.db").write_bytes(bytes(data))
+            for path in (self._folder / "state.db", self._folder / "state.db-wal"):
+                if path.exists() and (data := bytearray(path.read_bytes())):
+                    for place in range(_DAMAGED, len(data), _DAMAGED):
+                        data[place] ^= 1
+                    path.write_bytes(bytes(data))
         elif what == "a day":
             self._place.pass_time(20 * 3600)
 

@@ -135,7 +135,15 @@ def _line(name: str, verdict: Verdict) -> None:
     found = verdict.figures()
     words = ", ".join(
         f"{key} {found[key]}"
-        for key in ("runs", "lost", "duplicates", "violations", "unknown", "wrong_silence_rate")
+        for key in (
+            "runs",
+            "lost",
+            "duplicates",
+            "violations",
+            "exits_twice",
+            "unknown",
+            "wrong_silence_rate",
+        )
     )
     mark = "" if name.lstrip().startswith("declared") else "ok  " if not verdict.bad else "FAIL"
     sys.stdout.write(f"{mark:<4} {name:<24} {words}\n")
