@@ -29,7 +29,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from haulout.errors import ActionError, ActionRefusedError, HauloutError
+from haulout.errors import ActionError, ActionRefusedError, HauloutError, OutcomeUnknownError
 from haulout.integrations.bots.freqtradedatabase import FreqtradeDatabase, Lock, OpenTrade
 from haulout.integrations.bots.values import decoded, encoded
 from haulout.integrations.ccxt import Guard, guard, guard_of
@@ -252,6 +252,8 @@ class Remembered:
         every, held = self.state.tape.read(
             lambda book, _past: ([*book.recent, *book.intents.values()], set(book.held))
         )
+        # The book has the newest ends alone; what is held may have ended long ago.
+        every += [self.state.intent(one) for one in sorted(held - {one.id for one in every})]
         found: list[Intent] = []
         for one in every:
             if one.action != orders.ORDER or not one.target.startswith(self._prefix):
@@ -292,12 +294,17 @@ class Remembered:
             if self._pair(one) != symbol or not same or one.ref is None:
                 continue
             seen = self._guard.venue.find(one)
-            if seen is None:
-                continue
-            self._guard.actor.observe(seen)
+            if seen is not None:
+                self._guard.actor.observe(seen)
+                answer: Any = self._guard.venue.raw[one.id]
+            elif one.answer():
+                answer = {"info": {}, "id": one.ref, **cast("dict[str, Any]", one.answer())}
+            else:
+                message = f"The venue took order {one.ref} on {symbol}, and does not show it."
+                raise OutcomeUnknownError(message)
             self._known.add(one.ref)
             _log.info("Order %s on %s was sent before: nothing is sent.", one.ref, symbol)
-            return self._guard.venue.raw[one.id]
+            return answer
         return None
 
     def _create_order(

@@ -27,11 +27,13 @@ from integrations.trading.freqtradestandin import (
     binance,
     stand_in,
 )
+from msgspec import structs
 
 from haulout import Vault
 from haulout.errors import StorageError
 from haulout.integrations.bots.freqtradedatabase import Lock
 from haulout.integrations.freqtrade import ADOPTED, Remembered, remember
+from haulout.state.intents import Intent
 from haulout.testing.venue.process import LoopbackVenue
 
 
@@ -107,6 +109,40 @@ def test_an_order_that_the_database_has_is_not_given_again(venue: LoopbackVenue)
     first = bot.enter()
     bot = bot.again(max_open_trades=-1)
     assert bot.enter()["id"] != first["id"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_lost_order_that_the_venue_does_not_show_is_not_sent_again(
+    venue: LoopbackVenue, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    bot = Bot(venue)
+    bot.die_while_sending()
+    with pytest.raises(KeyboardInterrupt):
+        bot.enter()
+    bot = bot.again()
+    monkeypatch.setattr(bot.kept._guard.venue, "find", lambda _intent: None)
+    if kept:  # what it answered to the recovery
+        assert bot.enter()["status"] == "closed"
+    else:
+        monkeypatch.setattr(Intent, "answer", lambda _self: None)
+        with pytest.raises(ccxt.BaseError, match="does not show it"):
+            bot.enter()
+    assert accepted(venue) == 1
+
+
+def test_a_held_entry_is_found_however_long_ago_it_ended(
+    venue: LoopbackVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = Bot(venue)
+    first = bot.enter()
+    bot = bot.again(database=Database())
+    read = bot.state.tape.read
+
+    def forgetful(look: Any) -> Any:
+        return read(lambda book, past: look(structs.replace(book, recent=[]), past))
+
+    monkeypatch.setattr(bot.state.tape, "read", forgetful)
+    assert bot.enter()["id"] == first["id"]
 
 
 def test_a_lost_entry_counts_among_the_open_trades(venue: LoopbackVenue) -> None:
