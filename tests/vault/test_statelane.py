@@ -128,6 +128,9 @@ def test_processes_that_make_the_lane_at_the_same_moment_make_one(tmp_path: Path
         with lane(vault).database.read() as connection:
             first = connection.execute("SELECT type FROM record ORDER BY num LIMIT 2").fetchall()
             founders = connection.execute("SELECT count(*) FROM record WHERE type = 5").fetchone()
+        with vault._database.read() as connection:
+            marks = connection.execute("SELECT count(*) FROM record WHERE type = 9").fetchone()
+        assert marks == (1,)
         assert first == [(5,), (8,)]
         assert founders == (1,)
 

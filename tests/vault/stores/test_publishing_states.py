@@ -163,6 +163,25 @@ def test_a_replica_has_no_states_and_says_so(made: tuple[Vault, str], tmp_path: 
         assert not (tmp_path / "r" / "state.db").exists()
 
 
+def test_states_go_along_where_volumes_come_and_go(tmp_path: Path) -> None:
+    vault, words = with_volumes(tmp_path / "a", count=4)
+    with vault:
+        act(vault)
+        vault.sync()
+        old = vault.locator()
+        first, second = (one.id for one in vault.volumes().volumes[:2])
+        vault.add_volumes([f"memory:more-{tmp_path.name}"])
+        vault.remove_volume(first)
+        vault.remove_volume(second)
+        vault.sync()
+        assert heads_of(vault) == (2, 2)  # both say where the volumes are now
+        with Vault.restore(old, tmp_path / "b", kit=words, embedder="none") as twin:
+            assert twin.restored is not None
+            assert twin.restored.complete
+            assert book(twin) == book(vault)
+            assert twin.volumes() == vault.volumes()
+
+
 # --- what is written ------------------------------------------------------------------------
 
 
