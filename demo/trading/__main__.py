@@ -108,7 +108,7 @@ def _job(console: Console, run: Callable[..., Run], *given: Any) -> Callable[[],
     def job() -> Run:
         found = run(*given)
         arm = "without Haulout" if found.arm == "before" else "with Haulout"
-        console.print(f"  {found.scenario}, {arm}: {found.orders} orders at the venue")
+        console.print(f"  {found.scenario}, {arm}: {_orders(found)} at the venue")
         return found
 
     return job
@@ -177,12 +177,16 @@ def _show(
         console.print(f"[green]✓[/] {words}" if held else f"[red]✗ {words}[/]")
     if done:
         console.print(f"Timeline: {picture}")
-    console.print(f"{len(claims)} claims in {seconds:.0f} s.")
+    held_ones = sum(held for _words, held in claims)
+    console.print(f"{held_ones} of {len(claims)} claims held, in {seconds:.0f} s.")
 
 
 def _cell(run: Run) -> str:
-    plural = "order" if run.orders == 1 else "orders"
-    return f"{run.orders} {plural}, the bot knows {run.known}"
+    return f"{_orders(run)}, the bot knows {run.known}"
+
+
+def _orders(run: Run) -> str:
+    return f"{run.orders} order" if run.orders == 1 else f"{run.orders} orders"
 
 
 if __name__ == "__main__":
