@@ -138,6 +138,20 @@ def test_control_unguarded_ccxt_sends_another_random_id_each_time(name: str, ven
     assert second not in {None, first}
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "kind"),
+    [("kraken", "ordertype", "limit"), ("deribit", "type", "limit"), ("mexc", "type", "LIMIT")],
+)
+def test_control_ccxt_sends_a_plain_limit_order_where_an_adapter_knows_no_trigger(
+    name: str, venue: Venue, field: str, kind: str
+) -> None:
+    exchange = Bot(name, venue, guarded=False).exchange
+    symbol = venue.double.symbol
+    exchange.create_order(symbol, "limit", "sell", 0.01, 19000, {"triggerPrice": 19500})
+    (request,) = venue.sent()
+    assert request.said[field] == kind
+
+
 # --- finding -------------------------------------------------------------------------------
 
 
