@@ -43,7 +43,7 @@ ARMS: Final = {
         Arm("session-bound", "defaults after a reconnect", "none"),
         Arm("reconcile-only", "defaults, and the venue's position", "venue"),
         Arm("persistent", "journal, intents, recovery", "journal"),
-        Arm("unattended", "the same, and nobody is asked", "journal", safe=False),
+        Arm("unattended", "as persistent, and nobody is asked", "journal", safe=False),
         Arm("down-defaults", "memory down 20 %, goes on", "journal", down=True, safe=False),
         Arm("down-failsafe", "memory down 20 %, exits only", "journal", down=True),
         Arm("stale-defaults", f"state {STALE} min old, goes on", "journal", stale=STALE,

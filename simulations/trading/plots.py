@@ -328,7 +328,7 @@ def _gap(told: Mapping[str, Any]) -> Figure:
     for at, (_, start, end, tone) in enumerate(steps):
         panel.barh(at, end - start, left=start, color=tone, height=0.62)
         panel.annotate(
-            f"{end - start:+.1f} points", (max(start, end), at), xytext=(6, 0),
+            f"{round(end - start, 1) + 0.0:+.1f} points", (max(start, end), at), xytext=(6, 0),
             textcoords="offset points", va="center", fontsize=8.4, color=INK,
         )  # fmt: skip
     _rows(panel, [name for name, *_ in steps])

@@ -99,7 +99,9 @@ def summary(found: Mapping[str, Found], run: Run, sessions: int, seed: int) -> d
         "controls": controls(found),
         "arms": {name: _arm(main, name) for name in found["main"].counts},
         "headline": headline(main),
-        "times": {name: _times(found["main"].times[name]) for name in _timed(found)},
+        "times": {
+            name: _times(found["main"].times[name], drawn=name in MAIN) for name in _timed(found)
+        },
         "rates": _rates(found, seed),
         "calibrated": calibrated,
         "profiles": _profiles(found, seed),
@@ -203,11 +205,13 @@ def _timed(found: Mapping[str, Found]) -> list[str]:
     return [name for name, rows in found["main"].times.items() if len(rows)]
 
 
-def _times(rows: Array) -> dict[str, Survival]:
-    return {
+def _times(rows: Array, *, drawn: bool = False) -> dict[str, Survival]:
+    """Curves of both times; the points alone where they are drawn."""
+    both = {
         "ready": analysis.survival(rows[:, 1], rows[:, 2]),
         "again": analysis.survival(rows[:, 3], rows[:, 4]),
     }
+    return both if drawn else {name: one._replace(at=[], share=[]) for name, one in both.items()}
 
 
 def _pair(found: Found, seed: int) -> dict[str, Any]:
@@ -272,8 +276,7 @@ def _profiles(found: Mapping[str, Found], seed: int) -> dict[str, Any]:
                 }
                 for arm in (*MAIN[1:], *REMEDIES[name])
             },
-            "ready": analysis.survival(*one.times["persistent"][:, 1:3].T),
-            "ready session-bound": analysis.survival(*one.times["session-bound"][:, 1:3].T),
+            "times": {name: _times(one.times[name]) for name in ("session-bound", "persistent")},
             "disconnects": reader.mean("persistent", "disconnects"),
         }
     return told

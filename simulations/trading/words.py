@@ -208,8 +208,15 @@ def negatives(told: Mapping[str, Any]) -> list[str]:
         "<b>Profit.</b> Nothing here says that memory earns anything. The markets are drawn so that"
         " nothing can be earned after costs. For the record, mean result in percent of the account:"
         f" {'; '.join(f'{name} {_interval(one)}' for name, one in profit.items())}.",
-        "<b>Reconciliation does most for duplicates' first cause</b>, and not all: with the venue"
-        " asked there are still"
+        "<b>Asking the venue brings orders no nearer to the backtest.</b> Of its orders"
+        f" {_percent(told['gap']['session-bound']['value'])} are others without memory,"
+        f" {_percent(told['gap']['reconcile-only']['value'])} where the venue is asked,"
+        f" {_percent(told['gap']['persistent']['value'])} with memory, and"
+        f" {_percent(told['gap']['continuous']['value'])} without any fault, from costs and fills"
+        " alone.",
+        "<b>Asking the venue does not end duplicates</b>, as a smaller model before this had it:"
+        " with"
+        " the venue asked there are still"
         f" {arms['reconcile-only']['ledger_duplicates_count']} duplicates"
         f" (session-bound: {arms['session-bound']['ledger_duplicates_count']}), from signals that"
         " are acted on again after their position was closed, and from retries of a tool.",
@@ -219,7 +226,7 @@ def negatives(told: Mapping[str, Any]) -> list[str]:
         f"<b>Memory that fails is worth less.</b> Down one time in five, and going on with"
         f" defaults: {_interval(bold['deviations'])} per 1,000; exits only:"
         f" {_interval(safe['deviations'])}, of which {_n(safe['missed_entries']['value'])} are"
-        " entries that safety costs. Fail-safe is not the better policy by this count; it breaks"
+        " entries that safety costs. By this count fail-safe is not the better policy; it breaks"
         f" {_n(safe['limit_breaks']['value'])} limits per 1,000 sessions where going on breaks"
         f" {_n(bold['limit_breaks']['value'])}.",
         f"<b>Old state is dangerous state.</b> A snapshot {STALE} minutes old, with all of recovery"
