@@ -216,6 +216,7 @@ class Venue:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer in two writes waits 40 ms for an acknowledgement
     server: Any
 
     def handle_any(self) -> None:

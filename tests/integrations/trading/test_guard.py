@@ -823,6 +823,32 @@ def test_reads_go_on_though_the_journal_cannot_be_read(
     assert exchange.fetch_order(order["id"], SPOT)["id"] == order["id"]
 
 
+def test_the_guard_can_be_taken_off_while_an_order_is_under_way(
+    venue: Venue, state: State, clock: Clock
+) -> None:
+    arrived = threading.Event()
+    before = venue.answer
+
+    def answer(request: Any) -> Any:
+        arrived.set()
+        return before(request)
+
+    venue.answer = answer  # type: ignore[method-assign]
+
+    async def trade() -> Any:
+        exchange = guard(made(ccxt.async_support, "binance", venue), state, sleep=clock.pass_by)
+        try:
+            task = asyncio.create_task(buy(exchange))
+            await asyncio.to_thread(arrived.wait, 20)
+            unguard(exchange)  # on the loop that the order waits for
+            return await task
+        finally:
+            await exchange.close()
+
+    assert asyncio.run(trade())["id"] == "1001"
+    assert [one.status for one in state.open_intents()] == ["accepted"]
+
+
 def test_a_cancelled_task_leaves_its_intent_open_and_the_next_try_finds_the_order(
     venue: Venue, state: State, clock: Clock
 ) -> None:

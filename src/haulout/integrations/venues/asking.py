@@ -102,9 +102,9 @@ class Awaited:
             del self._here.caller
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let the threads go, each once its call is over: this may be on the loop they wait for."""
         if self._threads is not None:
-            self._threads.shutdown(wait=True)
+            self._threads.shutdown(wait=False)
             self._threads = None
 
 
