@@ -54,6 +54,7 @@ _WHOLE: Final = {"KeyValueStore": "keyvalues", "wallet_history": "wallets"}
 """Tables that only freqtrade knows the meaning of."""
 _STRAY: Final = {"orders": "stray_orders", "trade_custom_data": "stray_custom"}
 """Rows of a trade that is not there (any more)."""
+_MOST: Final = Decimal("1E300")
 _NUMBERS: Final = {
     "leverage": "1.0", "stop_loss": "0.0", "initial_stop_loss": "0.0", "max_rate": "0.0",
     "realized_profit": "0.0",
@@ -268,6 +269,9 @@ def _trade_row(trade: BotTrade, number: int) -> Row:
     row |= {"id": number, "is_short": trade.side == "short"}
     if not _kept(trade):  # it never was in freqtrade, whose code counts on numbers here
         worth = Decimal(trade.amount) * Decimal(trade.entry_price)
+        if not abs(worth) < _MOST:
+            message = f"Trade {trade.id} is worth {worth:.3E}, and freqtrade takes no such number."
+            raise InputError(message)
         stake = amount_of(float(worth / Decimal(trade.leverage or "1")))
         made = {**_NUMBERS, "stake_amount": stake, "open_trade_value": amount_of(float(worth))}
         row |= {name: value for name, value in made.items() if row.get(name) is None}
