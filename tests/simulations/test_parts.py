@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from trading import analysis, markets, results
 from trading.globals import KEPT_US, GlobalVariables
+from trading.streams import PURPOSES, stream
 
 # ---------------------------------------------------------------------- markets
 
@@ -45,6 +46,17 @@ def test_what_is_read_in_a_minute_knows_no_later_price():
 def test_an_episode_is_named_by_its_first_minute():
     holds = np.array([[False, True, True, False, True]])
     assert markets._episodes(holds).tolist() == [[-1, 1, 1, -1, 4]]
+
+
+def test_each_purpose_session_and_seed_has_a_stream_of_its_own():
+    drawn = {
+        (seed, purpose, session): stream(seed, purpose, session).random()
+        for seed in (1, 2)
+        for purpose in PURPOSES
+        for session in (0, 1)
+    }
+    assert len(set(drawn.values())) == len(drawn) == 2 * 2 * len(PURPOSES)
+    assert stream(2, "fault", 1).random() == drawn[2, "fault", 1]
 
 
 # ---------------------------------------------------------------------- the analysis
