@@ -23,7 +23,6 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -31,6 +30,7 @@ import msgspec
 
 from haulout.errors import ActionError, ActionRefusedError, HauloutError, OutcomeUnknownError
 from haulout.integrations.bots.freqtradedatabase import FreqtradeDatabase, Lock, OpenTrade
+from haulout.integrations.bots.hosts import loaded
 from haulout.integrations.bots.values import decoded, encoded
 from haulout.integrations.ccxt import Guard, guard, guard_of
 from haulout.integrations.venues import orders
@@ -341,7 +341,7 @@ class Remembered:
         ]
         if not lost:
             return own(pair, *given, **named)
-        ways: Any = import_module("freqtrade.enums").SignalDirection
+        ways = loaded("freqtrade.enums").SignalDirection
         side = orders.asked_of(lost[0]).side.lower()
         return (ways.SHORT if side == "sell" else ways.LONG), ADOPTED
 
@@ -386,7 +386,7 @@ class Remembered:
             halted = self.state.halted
         if halted != "flatten":
             return found
-        kinds: Any = import_module("freqtrade.enums")
+        kinds = loaded("freqtrade.enums")
         return [kinds.ExitCheckTuple(exit_type=kinds.ExitType.FORCE_EXIT), *found]
 
     def _cost(self, asked: OrderRequest) -> tuple[Mapping[str, Any], tuple[str, ...]]:

@@ -15,7 +15,7 @@ that changed it. Orders are NautilusTrader's own to send and to reconcile; an or
 `client_order_id` comes from `Bridge.reserve` stands in the journal before it is sent, bound by the
 owner's limits, and what becomes of it is written down from its events.
 
-Written for nautilus_trader 1.221 to 1.231, of which nothing is imported before it is used.
+Written for nautilus_trader 1.221 to 1.231, of which nothing is imported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from importlib import import_module
 from typing import Any, Final, cast
 
 from haulout.errors import (
@@ -37,6 +36,7 @@ from haulout.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
+from haulout.integrations.bots.hosts import loaded
 from haulout.integrations.bots.values import decoded, encoded
 from haulout.state.events import amount
 from haulout.state.intents import Intent, Role
@@ -198,6 +198,7 @@ class Bridge:
             "instrument": str(instrument), "side": getattr(side, "name", None) or str(side),
             "quantity": str(quantity), "price": None if price is None else str(price),
         }  # fmt: skip
+        made = loaded("nautilus_trader.model.identifiers").ClientOrderId
         # What the strategy decided by must not be older than its order.
         if not self.save() and role == "entry" and self.failure is not None:
             message = f"An order on {instrument} is refused: memory is down."
@@ -212,7 +213,6 @@ class Bridge:
             message = f"The key {key!r} decided intent {one.text} before, which is {one.status}."
             raise ActionRefusedError(message, hint="Decide anew, with a new key.")
         text = write(reserved.intent.id, self._rules.code, self._rules.prefix)
-        made: Any = import_module("nautilus_trader.model.identifiers").ClientOrderId
         return made(text)
 
     def intent_of(self, client_order_id: Any) -> Intent | None:
@@ -271,7 +271,7 @@ class CacheVenue:
     def find(self, intent: Intent) -> Seen | None:
         """An intent's order in the cache, or None where there is none."""
         text = write(intent.id, self.rules.code, self.rules.prefix)
-        made: Any = import_module("nautilus_trader.model.identifiers").ClientOrderId
+        made = loaded("nautilus_trader.model.identifiers").ClientOrderId
         order = self._strategy.cache.order(made(text))
         if order is None or _status(order) in _NOT_SENT:
             return None
@@ -319,7 +319,7 @@ def _status(order: Any) -> str:
     status = order.status
     name = getattr(status, "name", None)
     if name is None:  # a number of its own where the compiled half answers
-        order_status: Any = import_module("nautilus_trader.model.enums").OrderStatus
+        order_status = loaded("nautilus_trader.model.enums").OrderStatus
         name = order_status(status).name
     return str(name)
 

@@ -40,7 +40,6 @@ def enums() -> SimpleNamespace:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "freqtrade", SimpleNamespace(enums=enums()))
     monkeypatch.setitem(sys.modules, "freqtrade.enums", enums())
 
 

@@ -99,7 +99,9 @@ def test_an_order_is_given_to_freqtrade_once(venue: LoopbackVenue) -> None:
     with pytest.raises(KeyboardInterrupt):
         bot.enter()
     bot = bot.again(max_open_trades=-1)
-    first, second = bot.enter(), bot.enter()
+    order = (PAIR, "limit", "buy", 10, 0.05, {})
+    # Before freqtrade has written the first into its database, too.
+    first, second = bot.api.create_order(*order), bot.api.create_order(*order)
     assert first["id"] != second["id"]
     assert accepted(venue) == 2
 

@@ -13,7 +13,7 @@ from integrations.trading.environments import blocks
 from state.desk import Clock, in_memory
 
 from haulout import Vault
-from haulout.errors import ActionRefusedError, StaleStateError, StorageError
+from haulout.errors import ActionRefusedError, InputError, StaleStateError, StorageError
 from haulout.integrations.nautilus import Bridge, bridge
 from haulout.state.state import State
 
@@ -29,8 +29,6 @@ class ClientOrderId(str):
 @pytest.fixture(autouse=True)
 def nautilus_trader(monkeypatch: pytest.MonkeyPatch) -> None:
     found = SimpleNamespace(ClientOrderId=ClientOrderId)
-    for name in ("nautilus_trader", "nautilus_trader.model"):
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
     monkeypatch.setitem(sys.modules, "nautilus_trader.model.identifiers", found)
 
 
@@ -226,6 +224,17 @@ def test_a_second_entry_waits_while_nobody_knows_of_the_first(state: State, cloc
     assert found.reserve(INSTRUMENT, "SELL", "2", role="exit")
     strategy.on_order_event(order.become("FILLED", filled="2"))
     assert found.reserve(INSTRUMENT, "BUY", "2")
+
+
+def test_outside_of_nautilus_trader_it_says_so(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = bridge(Strategy(), state)
+    monkeypatch.delitem(sys.modules, "nautilus_trader.model.identifiers")
+    with pytest.raises(InputError, match="is not loaded here") as error:
+        found.reserve(INSTRUMENT, "BUY", "2")
+    assert "inside nautilus_trader" in str(error.value.hint)
+    assert not state.open_intents()
 
 
 def test_a_key_decides_once(state: State, clock: Clock) -> None:

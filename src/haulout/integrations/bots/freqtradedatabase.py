@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import Any
 
 import msgspec
+
+from haulout.integrations.bots.hosts import loaded
 
 
 class OpenTrade(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ class FreqtradeDatabase:
     """Trades, orders and locks through freqtrade's own classes, in its own session."""
 
     def __init__(self) -> None:
-        found: Any = import_module("freqtrade.persistence")
+        found = loaded("freqtrade.persistence")
         self._trades: Any = found.Trade
         self._orders: Any = found.Order
         self._locks: Any = found.PairLocks
