@@ -34,8 +34,8 @@ def command(session: Session, name: str, read_only: bool) -> None:
 
     A client starts this by itself once `haulout connect` has told it to. The app gets remember,
     recall, get, list, update, forget, history and context, and reserve, settle and recover for
-    what it does in the world; what it writes carries NAME. Where the vault has stores, what is new is sent to them meanwhile. A replica is
-    served as with --read-only, and refreshed meanwhile.
+    what it does in the world; what it writes carries NAME. Where the vault has stores, what is new
+    is sent to them meanwhile. A replica is served as with --read-only, and refreshed meanwhile.
     """
     from haulout.operations import app
 
