@@ -26,7 +26,7 @@ help: ## this list
 demo: $(DONE)/package $(DONE)/model ## import, remember, crash, recall, forget: the whole of it in a minute
 	@if [ -e demo ]; then $(BIN)/python demo; else echo "There is no demo yet."; fi
 
-demo-trading: $(DONE)/test ## bots as they are and with Haulout, while answers are lost and processes killed (1.5 GB, once)
+demo-trading: $(DONE)/test ## bots as they are and with Haulout, while answers are lost and processes killed (1 GB, once)
 	@$(BIN)/python demo/trading $(TRADING)
 
 test: $(DONE)/test $(DONE)/model ## the quick form of every test

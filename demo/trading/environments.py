@@ -26,7 +26,7 @@ def environment(name: str, say: Callable[[str], None]) -> Path:
     stamp = f"{sys.version_info[:2]}\n{wanted.read_text('utf-8')}"
     if done.exists() and done.read_text("utf-8") == stamp:
         return folder
-    say(f"Making build/trading/{name}: some 700 MB, a minute or two, once ...")
+    say(f"Making build/trading/{name}: some 500 MB, a minute or two, once ...")
     uv = [str(Path(sys.executable).parent / "uv")]
     make = [*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
     install = [
