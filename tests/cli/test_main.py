@@ -24,7 +24,15 @@ GROUPS = {
     "walrus": ["set", "show", "remove"],
     "replica": ["create", "status", "refresh"],
     "state": [
-        "list", "show", "journal", "pause", "flatten", "resume", "limit", "resolve", "export",
+        "list",
+        "show",
+        "journal",
+        "pause",
+        "flatten",
+        "resume",
+        "limit",
+        "resolve",
+        "export",
         "import",
     ],
 }
