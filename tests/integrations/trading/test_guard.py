@@ -125,8 +125,10 @@ def test_a_duplicate_is_no_refusal_and_an_order_that_is_said_to_be_there_stays_u
     exchange: Any, venue: Venue, state: State
 ) -> None:
     answers(venue, 400, {"code": -2010, "msg": "Duplicate order sent."}, times=9)
-    with pytest.raises(OutcomeUnknownError, match="says that it has"):
+    with pytest.raises(OutcomeUnknownError, match="says that it has") as caught:
         buy(exchange)
+    assert isinstance(caught.value, ccxt.RequestTimeout)
+    assert not isinstance(caught.value, ccxt.ExchangeError)  # which a bot takes for a refusal
     assert len(venue.sent()) == 1
     assert [one.status for one in state.open_intents()] == ["unknown"]
 

@@ -161,7 +161,8 @@ def for_program(error: HauloutError, library: str, name: str | None = None) -> B
     cause = original(error)
     for ours, usual in _FALLBACKS.items():
         if isinstance(error, ours):
-            known = cause is not None and "BaseError" in kinds(cause)
+            # Of a class that says "not sure": a program takes an InvalidOrder for a refusal.
+            known = cause is not None and "OperationFailed" in kinds(cause)
             theirs = type(cause) if known and ours is OutcomeUnknownError else None
             if theirs is None:
                 theirs = getattr(sys.modules.get(library), name or usual, None)
