@@ -123,10 +123,7 @@ def _freqtrade(environment: Path, folder: Path, tap: Tap, arm: str) -> Freqtrade
 
 
 def _turns(bot: Freqtrade, turns: int) -> None:
-    """Let its loop turn some more times: another order would come now."""
-    text = "Wallets synced"
-    before = sum(text in line for line in bot.lines())
-    del before
+    """Let its loop turn some more times, a second each: another order would come now."""
     deadline = time.monotonic() + turns * 1.5
     bot.wait("its loop", lambda: time.monotonic() > deadline)
 
