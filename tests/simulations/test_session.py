@@ -8,6 +8,8 @@ from trading.faults import PROFILES, Fault
 from trading.session import M, Session, _duplicates
 from trading.worlds import worlds
 
+from haulout.errors import VenueRefusedError
+
 SEED = 3
 QUIET = Fault(*(0, False, "before", 0.0, *[False] * 6, 0.0, 0.0, 0.0))
 WORLDS = worlds(SEED, range(24))
@@ -124,6 +126,29 @@ def test_minutes_without_a_link_are_no_deviations_of_anybody():
     dark = QUIET._replace(bar=15, outage=1000.0)
     assert total("session-bound", "deviations", dark) == 0
     assert total("session-bound", "offline", dark) > 0
+
+
+def test_s16_unflushed_globals_forget_what_the_user_said_and_flushed_ones_do_not():
+    told = WORLDS[1]._replace(told={100: "pause"})
+    restart = QUIET._replace(bar=150, outage=2.0, forgets=True)
+    assert lived("globals", told, restart)[0].bot.memory.halted == 0
+    assert lived("globals-flushed", told, restart)[0].bot.memory.halted == 1
+
+
+@pytest.mark.parametrize(
+    ("venue", "ledger"), [("A", 1), ("B", "refused"), ("C", 2), ("D", 2)]
+)  # a filled order is open no more: C takes the second
+def test_a_second_order_of_an_id_meets_what_the_venues_class_says(venue, ledger):
+    one = Session(WORLDS[0], ARMS["persistent"], PROFILES["rest"]._replace(venue=venue), [], SEED)
+    body = {"side": "buy", "units": 1.0, "key": 1}
+    intent = one.bot.state.intended("order", body, target="x")
+    one.desk.submit(intent)
+    if ledger == "refused":
+        with pytest.raises(VenueRefusedError):
+            one.desk.submit(intent)
+    else:
+        one.desk.submit(intent)
+        assert len(one.desk.ledger) == ledger
 
 
 def test_the_same_session_twice_is_the_same_to_the_last_bit():
