@@ -542,6 +542,18 @@ def test_an_unjournaled_exit_of_unknown_outcome_is_asked_after_once_the_disk_ans
     assert state.open_intents() == []
 
 
+def test_a_recovery_writes_unjournaled_exits_down_before_it_calls_the_journal_old(
+    clock: Clock,
+) -> None:
+    state, _, acting, disk = hanging("B", clock)
+    disk.hangs = True
+    sent = acting.act(**SELL).intent
+    disk.hangs = False
+    report = acting.recover()
+    assert (report.older_than_venue, report.adopted, report.ready) == (False, (), True)
+    assert (acting.unjournaled, state.intent(sent.id).status) == ([], "done")
+
+
 def test_an_order_that_was_answered_while_the_disk_failed_is_asked_after(clock: Clock) -> None:
     state, desk, acting, disk = hanging("C", clock)
 

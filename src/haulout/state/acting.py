@@ -89,7 +89,13 @@ class Actor(Resolver):
         max_age: timedelta | None = None,
         confirmed: bool = False,
     ) -> Recovery:
-        """Find out where the agent stands, before its first action; see `recovery.recover`."""
+        """Find out where the agent stands, before its first action; see `recovery.recover`.
+
+        What was sent while the disk refused is written down first: otherwise the venue would
+        seem to know more than the journal, as after an old backup.
+        """
+        with suppress(HauloutError):  # it refuses still: the recovery says so by itself
+            self._write_down_late()
         self._recovery = recover(self, believed=believed, max_age=max_age, confirmed=confirmed)
         return self._recovery
 

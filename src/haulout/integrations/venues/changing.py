@@ -7,16 +7,13 @@ with several orders at the venue, one after another; the intent follows to the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Protocol, cast
 
 from haulout.errors import HauloutError, OutcomeUnknownError
 from haulout.integrations.venues.orders import CANCEL, EDIT, ORDER
 from haulout.state.acting import Acted, Actor
 from haulout.state.intents import Intent
-from haulout.state.recovery import Recovery
 from haulout.state.venue import Seen, Venue
 
 
@@ -40,21 +37,6 @@ class ChangingVenue(Venue, Protocol):
 
 class ChangingActor(Actor):
     """Acts at a venue whose orders can be changed. Arguments as for `Actor`."""
-
-    def recover(
-        self,
-        *,
-        believed: Mapping[str, str] | None = None,
-        max_age: timedelta | None = None,
-        confirmed: bool = False,
-    ) -> Recovery:
-        """As `Actor.recover`; what was sent while the disk refused is written down first.
-
-        Otherwise the venue would seem to know more than the journal, as after an old backup.
-        """
-        with suppress(HauloutError):  # it refuses still: the recovery says so by itself
-            self._write_down_late()
-        return super().recover(believed=believed, max_age=max_age, confirmed=confirmed)
 
     def resolve(self, intent: Intent, *, resend: bool = False) -> Intent:
         """As `Resolver.resolve`; a cancel or an edit is looked up in the order that it changes.
