@@ -18,6 +18,7 @@ from haulout.state.acting import Actor
 from haulout.state.intents import Intent
 from haulout.state.refs import Class
 from haulout.state.state import State
+from haulout.state.tape import Tape
 
 CLASSES: tuple[Class, ...] = ("A", "B", "C", "D")
 NAMED: tuple[Class, ...] = ("A", "B", "C")
@@ -540,6 +541,33 @@ def test_an_unjournaled_exit_of_unknown_outcome_is_asked_after_once_the_disk_ans
     assert acting.act(**SELL).repeated
     assert len(desk.orders) == 1
     assert state.open_intents() == []
+
+
+def test_in_a_process_that_could_read_nothing_yet_an_exit_is_sent_and_an_entry_refused(
+    clock: Clock,
+) -> None:
+    state, desk, acting = desk_of("B", clock)
+    state.tape = Unreadable(state.tape)  # type: ignore[assignment]
+    with pytest.raises(ActionRefusedError, match="cannot be written down"):
+        acting.act(**BUY)
+    acted = acting.act(**SELL)
+    assert (acted.journaled, acted.intent.status) == (False, "reserved")
+    assert len(desk.orders) == 1
+
+
+class Unreadable:
+    """A tape whose disk refuses everything, reading as well."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def _refused(self, *_: Any, **__: Any) -> Any:
+        raise StorageError("The disk refuses.")
+
+    transact = post = read = _refused
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tape, name)
 
 
 def test_a_recovery_writes_unjournaled_exits_down_before_it_calls_the_journal_old(

@@ -133,10 +133,13 @@ class Actor(Resolver):
             VenueRefusedError: the venue refused it for good.
             OutcomeUnknownError: it may have happened; the next `act` or `recover` asks again.
         """
-        wanted = self.state.intended(
-            action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
-            closes=closes,
-        )  # fmt: skip
+        try:
+            wanted = self.state.intended(
+                action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
+                closes=closes,
+            )  # fmt: skip
+        except _NO_MEMORY as error:  # an exit is prepared all the same
+            raise _cannot_be_written(action, error) from error
         return self.act_on(wanted)
 
     def act_on(self, wanted: Intent) -> Acted:
@@ -276,8 +279,7 @@ class Actor(Resolver):
 
     def _without_memory(self, wanted: Intent, error: HauloutError) -> Acted:
         if wanted.role == "entry":
-            message = f"{wanted.action} is refused: it cannot be written down ({error.message})."
-            raise ActionRefusedError(message, hint=error.hint) from error
+            raise _cannot_be_written(wanted.action, error) from error
         if not self.state.may_send:
             message = f"{wanted.action} was not sent: the lease ran out."
             raise ActionRefusedError(message)
@@ -316,6 +318,11 @@ class Actor(Resolver):
                 if seen is not None:
                     self.note(one, seen)
                 self.unjournaled.remove(one)
+
+
+def _cannot_be_written(action: str, error: HauloutError) -> ActionRefusedError:
+    message = f"{action} is refused: it cannot be written down ({error.message})."
+    return ActionRefusedError(message, hint=error.hint)
 
 
 def _happened(intent: Intent) -> bool:

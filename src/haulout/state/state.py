@@ -7,11 +7,19 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from haulout.errors import HauloutError, InputError, StorageError
+from haulout.errors import HauloutError, InputError, StorageError, VaultClosedError
 from haulout.state import reserving
 from haulout.state.book import Book, settled
 from haulout.state.documents import Document, Migrate
-from haulout.state.events import Event, Kind, amount, json_text, name_text, require_form
+from haulout.state.events import (
+    TAG_BYTES,
+    Event,
+    Kind,
+    amount,
+    json_text,
+    name_text,
+    require_form,
+)
 from haulout.state.intents import Entropy, Intent, Role, Status, mint
 from haulout.state.journals import Journal
 from haulout.state.leases import HeldLease
@@ -158,8 +166,14 @@ class State(Writing):
             )
             raise InputError(message)
         refuse_secrets(payload, "The payload")
+        try:
+            tag = self.tag()
+        except (StorageError, VaultClosedError):
+            if role == "entry":
+                raise
+            tag = self.entropy(TAG_BYTES)  # an exit goes out, though no recovery knows it by this
         return Intent(
-            id=mint(self.tag(), self.epoch, self.entropy),
+            id=mint(tag, self.epoch, self.entropy),
             key=None if key is None else name_text(key, "A key"),
             action=name_text(action, "An action"),
             role=role,
