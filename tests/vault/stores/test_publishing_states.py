@@ -29,6 +29,7 @@ from haulout.database.lock import WriterLock
 from haulout.errors import ConflictError, DamagedError, ReadOnlyError, StoreUnavailableError
 from haulout.log.head import head_name
 from haulout.log.record import Lane
+from haulout.redstuff import blob_id_bytes
 from haulout.storage.memory import MemoryBackend
 from haulout.vault.opening import World
 from haulout.vault.stores.remote import STATES_EVERY
@@ -124,6 +125,38 @@ def test_the_new_machine_goes_on_with_a_device_of_its_own_that_others_believe(
         vault.state("bots/btc").document("plan").set("from the lost machine")
         with pytest.raises(ConflictError):
             vault.sync()
+
+
+def test_the_new_machine_cares_for_the_blobs_of_states_and_sends_none_again(
+    tmp_path: Path,
+) -> None:
+    vault, words = with_volumes(tmp_path / "a")
+    with vault:
+        act(vault, intents=60)
+        vault.sync()
+        before = vault._remote.row("volumes")
+        twin, _ = restored(vault, words, tmp_path / "b")
+    with twin:
+        twin.state("bots/btc").document("plan").set("changed here")
+        assert twin.sync().complete
+        after = twin._remote.row("volumes")
+        assert before is not None
+        assert after is not None
+        assert before.state.states is not None
+        assert after.state.states is not None
+        kept = before.state.states.runs[0].run.segment
+        assert after.state.states.runs[0].run.segment == kept
+        act(twin, "bots/eth", intents=60)  # the runs are joined now, and the old blobs go
+        twin.sync()
+        newest = twin._remote.row("volumes")
+        assert newest is not None
+        store = store_of(twin)
+        try:
+            standing = {blob_id_bytes(one.blob_id) for one in store.volumes.blobs()}
+        finally:
+            store.close()
+        assert standing == newest.state.named()
+        assert kept.blob not in standing
 
 
 def _stored(vault: Vault) -> list[Any]:
