@@ -17,6 +17,9 @@ _INK, _FAINT, _RED, _GREEN, _BLUE, _AMBER = (
 _PAUSE = 1.0
 """Seconds without a mark that are drawn short: a program that is starting tells nothing."""
 _SHORT = 0.35
+_LEAST = 0.014
+"""The part of the line that is at least between two marks: 8 points."""
+_LABEL = 36
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,16 @@ def _panel(top: float, name: str, runs: Sequence[Run]) -> list[str]:
         for at, ahead in scale.breaks():
             if marks and marks[0].at <= at and ahead <= marks[-1].at:
                 parts.append(_break(scale.x(at), scale.x(ahead), y, ahead - at))
+        labelled = -_LABEL
         for mark in _once(marks, scale):
             x = scale.x(mark.at)
             parts.append(_sign(mark.what, x, y + 10 * SIGNS[mark.what].place))
             if mark.what in {"sent", "found"}:
-                parts.append(_text(x - 9, y - 17, f"{mark.at:.2f} s", size=9, color="#52606d"))
+                words = f"{mark.at:.2f} s"
+                beside = x - labelled < _LABEL
+                spot = (x + 9, y - 7) if beside else (x - 9, y - 17)
+                parts.append(_text(*spot, words, size=9, color="#52606d"))
+                labelled = x
         right = run.orders == run.wanted
         plural = "order" if run.orders == 1 else "orders"
         color = _GREEN if right else _RED
@@ -113,10 +121,13 @@ class _Scale:
 
     def __init__(self, marks: Sequence[Mark]) -> None:
         self._times = sorted({one.at for one in marks if one.what in SIGNS})
+        pairs = list(zip(self._times, self._times[1:], strict=False))
+        steps = [step if (step := now - before) <= _PAUSE else _SHORT for before, now in pairs]
+        # What follows in a millisecond is seen beside what it follows.
+        least = sum(steps) * _LEAST
         self._places = [0.0]
-        for before, now in zip(self._times, self._times[1:], strict=False):
-            step = now - before
-            self._places.append(self._places[-1] + (step if step <= _PAUSE else _SHORT))
+        for step in steps:
+            self._places.append(self._places[-1] + max(step, least))
         self._all = max(self._places[-1], 0.001)
 
     def x(self, at: float) -> float:

@@ -83,3 +83,24 @@ def test_what_is_not_of_the_form_is_damaged(broken: Any) -> None:
 
 def test_decimals_keep_their_digits() -> None:
     assert str(decoded(encoded(Decimal("0.10")))) == "0.10"
+
+
+def test_the_form_is_the_one_that_older_states_hold() -> None:
+    value = {
+        "at": datetime(2026, 11, 24, 12, tzinfo=UTC), "on": date(2026, 11, 24), 1: (2, {3}),
+        "for": timedelta(seconds=1), "size": Decimal("0.10"), "raw": b"\xff", "no": math.inf,
+        "those": frozenset("a"),
+    }  # fmt: skip
+    assert encoded(value) == {
+        "$": "map",
+        "is": [
+            ["at", {"$": "time", "is": "2026-11-24T12:00:00+00:00"}],
+            ["on", {"$": "date", "is": "2026-11-24"}],
+            [1, {"$": "tuple", "is": [2, {"$": "set", "is": [3]}]}],
+            ["for", {"$": "microseconds", "is": 1_000_000}],
+            ["size", {"$": "decimal", "is": "0.10"}],
+            ["raw", {"$": "bytes", "is": "ff"}],
+            ["no", {"$": "float", "is": "inf"}],
+            ["those", {"$": "frozenset", "is": ["a"]}],
+        ],
+    }
