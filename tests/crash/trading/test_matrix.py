@@ -26,6 +26,8 @@ def test_a_bot_killed_anywhere_loses_doubles_and_exceeds_nothing(letter: str) ->
             verdict += cell.run()
     assert verdict.runs >= 8
     assert not verdict.wrong
+    if letter not in {"F8", "F16"}:  # a journal that lost an exit sends it again
+        assert verdict.exits_twice == 0
 
 
 def test_the_same_cell_gives_the_same_ledger() -> None:
