@@ -1417,7 +1417,8 @@ def locator_vectors() -> dict[str, Any]:
         return case(name, reason, _locator_of(canonical(fields)))
 
     def walrus(name: str, reason: str, **changed: Any) -> dict[str, Any]:
-        return body(name, reason, [*both[:3], place._replace(**changed)])
+        written = [*place._replace(**changed)]
+        return body(name, reason, [*both[:3], written if "states" in changed else written[:-1]])
 
     def url(name: str, reason: str, given: str) -> dict[str, Any]:
         return walrus(name, reason, aggregators=(given,))
@@ -1426,13 +1427,15 @@ def locator_vectors() -> dict[str, Any]:
         fields: dict[str, Any] = hexed(locator._asdict())
         if locator.walrus is not None:
             fields["walrus"] = locator.walrus._asdict()
-            if locator.walrus.head is not None:
-                fields["walrus"]["head"] = hexed(locator.walrus.head._asdict())
+            for name in ("head", "states"):
+                ref = fields["walrus"][name]
+                fields["walrus"][name] = ref and hexed(ref._asdict())
         return fields
 
     accept = [
         ("volumes and Walrus", both),
         ("volumes", both._replace(walrus=None)),
+        ("Walrus with states", both._replace(walrus=place._replace(states=_ref("states")))),
         ("Walrus without a head", Locator(VAULT, 0, None, place._replace(head=None))),
         ("nowhere", Locator(VAULT, NOON)),
     ]
@@ -1473,6 +1476,8 @@ def locator_vectors() -> dict[str, Any]:
             ),
             walrus("three shards", "no network has so few", n_shards=3),
             walrus("65536 shards", "a number of shards has 16 bits", n_shards=2**16),
+            walrus("states that are null", "they are left out", states=None),
+            walrus("states without a blob", "they stand in one", states=_ref("x", blob=b"")),
             walrus("a head without a blob", "it stands in one", head=_ref("x", blob=b"")),
             walrus("URLs of text", "they are an array", nodes="http://a"),
             walrus("a URL of bytes", "it is text", nodes=(b"http://a",)),

@@ -372,13 +372,19 @@ def locator(text: str) -> list[Any]:
     require(len(vault) == 16 and clock < 2**63 and isinstance(volumes, bytes | None))
     require(not volumes or not re.search(rb'://[^/?#\s"]*@', volumes))
     if walrus is not None:
-        *services, shards, head = walrus
+        services, (shards, head, *states) = walrus[:3], walrus[3:]
+        require(len(states) <= 1 and None not in states)
         require(len(services) == 3 and all(isinstance(urls, list) for urls in services))
         require(4 <= shards < 2**16)
         for url in (url for urls in services for url in urls):
             require(re.fullmatch(r"https?://[a-z0-9.:-]+(/[!-~]*)?", url) and len(url) <= 1000)
             require(not set(url) & set("@?#\\"))
-        if head is not None:
-            blob, offset, length, digest = head
-            require(len(blob) == len(digest) == 32 and 0 < length < 2**63 > offset)
+        for ref in [*states, *([] if head is None else [head])]:
+            require_ref(ref)
     return fields
+
+
+def require_ref(ref: list[Any]) -> None:
+    """Where a head stands in a blob."""
+    blob, offset, length, digest = ref
+    require(len(blob) == len(digest) == 32 and 0 < length < 2**63 > offset)

@@ -525,8 +525,8 @@ def told_locator(locator: Locator) -> dict[str, Any]:
     if locator.walrus is not None:
         place = locator.walrus._asdict()
         services = {name: list(place[name]) for name in ("publishers", "aggregators", "nodes")}
-        head = place["head"] and make.hexed(place["head"]._asdict())
-        fields["walrus"] = place | services | {"head": head}
+        refs = {n: place[n] and make.hexed(place[n]._asdict()) for n in ("head", "states")}
+        fields["walrus"] = place | services | refs
     return fields
 
 
@@ -535,7 +535,10 @@ def test_a_locator_is_read_from_its_text(case: dict[str, Any]) -> None:
     locator = decode(case["text"])
     assert told_locator(locator) == case["locator"]
     assert encode(locator) == case["text"]
-    assert plainly.written(plainly.locator(case["text"])) == canonical([*locator])
+    body = [*locator]
+    if locator.walrus is not None and locator.walrus.states is None:
+        body[3] = locator.walrus[:-1]  # what a vault without states says of them
+    assert plainly.written(plainly.locator(case["text"])) == canonical(body)
     assert max(map(len, case["text"].split("\n"))) <= 64
 
 
