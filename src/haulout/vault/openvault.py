@@ -111,11 +111,16 @@ class OpenVault:
         return lane.parts() if lane.is_there else None
 
     def _lane_or_why(self) -> tuple[Parts | None, str]:
-        """The same, or why it does not open: what memories need not wait for."""
+        """The same, or why it does not open: what memories need not wait for.
+
+        Raises:
+            VaultClosedError: memories do not open either, and that is what there is to say.
+        """
         try:
             return self._lane_parts(), ""
         except HauloutError as error:
-            return None, str(error)
+            with self._database.read():
+                return None, str(error)
 
     @property
     def path(self) -> Path | None:
