@@ -54,6 +54,16 @@ def test_control_broken_links_are_reported(tmp_path: Path, monkeypatch: pytest.M
     ]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    missing = []
+    for name, test in re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", page.read_text("utf-8")):
+        path = ROOT / name
+        if not path.exists() or (test and f"def {test}(" not in path.read_text("utf-8")):
+            missing.append(f"{name}::{test}")
+    assert missing == []
+
+
 def test_pages_that_the_source_names_exist() -> None:
     named = {
         (str(path.relative_to(ROOT)), name.rstrip("."))
