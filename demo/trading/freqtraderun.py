@@ -56,25 +56,24 @@ class Freqtrade:
     """freqtrade's process: started on entering, ended on leaving.
 
     Args:
-        environment: of freqtrade; url: the venue's; folder: for database, log and settings.
+        environment: of freqtrade; url: the venue's; folder: for database, settings, what it prints.
         strategy: `Always` or `AlwaysRemembering`; vault: of the one that remembers.
     """
 
     def __init__(
         self, environment: Path, url: str, folder: Path, strategy: str, vault: Path | None = None
     ) -> None:
-        self.folder, self.log = folder, folder / "freqtrade.log"
+        self.folder, self.printed = folder, folder / "printed.txt"
         (folder / "config.json").write_text(json.dumps(config(url, folder)), "utf-8")
         self._command = [
             str(environment / "bin" / "freqtrade"), "trade",
             "--config", str(folder / "config.json"), "--userdir", str(folder),
             "--strategy", strategy, "--strategy-path", str(HERE / "strategies"),
-            "--logfile", str(self.log),
         ]  # fmt: skip
         self._environment = {**os.environ, "HAULOUT_DEMO_VAULT": str(vault or "")}
 
     def __enter__(self) -> Self:
-        with (self.folder / "printed.txt").open("ab") as printed:
+        with self.printed.open("ab") as printed:
             self.process = subprocess.Popen(
                 self._command, stdout=printed, stderr=printed, stdin=subprocess.DEVNULL,
                 env=self._environment, cwd=self.folder,
@@ -99,8 +98,8 @@ class Freqtrade:
             return []
 
     def lines(self) -> list[str]:
-        """Its log, line by line."""
-        return self.log.read_text("utf-8").splitlines() if self.log.exists() else []
+        """What it printed, line by line."""
+        return self.printed.read_text("utf-8", errors="replace").splitlines()
 
     def wait(self, what: str, until: Any, seconds: float = 120) -> None:
         """Look until something holds.

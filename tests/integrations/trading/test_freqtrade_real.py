@@ -71,3 +71,31 @@ def test_live_freqtrade_buys_once_with_the_bridge_and_three_times_without() -> N
     assert found.returncode == 0, found.stderr[-3000:]
     orders = {(one["scenario"], one["arm"]): one for one in json.loads(found.stdout)["runs"]}
     assert [one["orders_at_venue"] for one in orders.values()] == [3, 1, 2, 1]
+
+
+def test_live_freqtrade_sells_where_the_owner_says_flatten_and_buys_where_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = Path(python_of("freqtrade")).parent.parent
+    monkeypatch.syspath_prepend(str(DEMO))
+    from freqtraderun import PAIR, Freqtrade
+
+    Vault.create(tmp_path / "vault", embedder="none")[0].close()
+    balances = {"BTC": "100", "ETH": "0", "BNB": "10"}
+    with LoopbackVenue("C", prices={PAIR: "0.05"}, balances=balances) as venue:
+
+        def filled(side: str) -> int:
+            return sum(one.what == "filled" and one.side == side for one in venue.ledger())
+
+        bot = Freqtrade(environment, venue.url, tmp_path, "AlwaysRemembering", tmp_path / "vault")
+        with bot, Vault.open(tmp_path / "vault", embedder="none") as vault:
+            state = vault.state("bots/freqtrade")
+            bot.wait("a purchase", lambda: filled("buy") == 1, 400)
+            state.flatten("enough for today")
+            bot.wait("a sale", lambda: filled("sell") == 1, 60)
+            bot.wait("the end of its trade", lambda: not any(one[2] for one in bot.trades()), 60)
+            bot.wait("a refusal", lambda: any("the owner said flatten" in x for x in bot.lines()))
+            assert filled("buy") == 1
+            state.resume("a new day")
+            bot.wait("a second purchase", lambda: filled("buy") == 2, 120)
+    sys.modules.pop("freqtraderun", None)
