@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from haulout.cli import screen
+from haulout.operations import READS
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_mcp_serves_what_may_be_read_and_refreshes_meanwhile(copied, near, monke
     copied("sync")
     monkeypatch.setattr("haulout.server.mcp.serve_stdio", serve)
     assert copied(*near, "mcp", "--app", "bot").code == 0
-    assert served == [{"Recall", "GetContext", "Get", "List", "History"}, 2]
+    assert served == [{kind.__name__ for kind in READS}, 2]
 
 
 @pytest.mark.parametrize(

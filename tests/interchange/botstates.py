@@ -211,6 +211,8 @@ STATES = st.builds(
     journals=st.dictionaries(
         PRINTED, st.lists(st.builds(bs.KeptNote, at=MOMENTS, value=JSON), max_size=3), max_size=2
     ),
-    intents=st.lists(KEPT_INTENTS, max_size=2),
+    intents=st.lists(
+        KEPT_INTENTS, max_size=2, unique_by=(lambda one: one.id, lambda one: one.key or one.id)
+    ),
     extensions=EXTENSIONS,
 )  # fmt: skip

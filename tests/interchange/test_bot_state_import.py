@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from interchange.botstates import FEW, STATES
 
-from haulout.errors import ActionRefusedError, ConflictError, InputError, OperationReusedError
+from haulout.errors import (
+    ActionRefusedError,
+    ConflictError,
+    ImportFormatError,
+    InputError,
+    OperationReusedError,
+)
 from haulout.interchange.botstate import (
     BotOrder,
     BotState,
@@ -146,13 +152,18 @@ def test_an_import_repeated_changes_nothing() -> None:
     assert list(new.state.events()) == before
 
 
+def kept(**fields: Any) -> KeptIntent:
+    given_ = {"id": "0badcafe" + "1" * 24, "action": "order", "role": "entry", "at": NOW,
+              "status": "accepted"}  # fmt: skip
+    return KeptIntent(**{**given_, **fields})
+
+
 @FEW
 @given(STATES)
 def test_what_is_imported_is_what_is_exported(bot: BotState) -> None:
     new = Bot("b", 2**62)
     bot.values = {f"v-{n}": one for n, one in enumerate(bot.values.values())}
     bot.journals = {f"j-{n}": one for n, one in enumerate(bot.journals.values())}
-    bot.intents = list({one.key or one.id: one for one in bot.intents}.values())
     try:
         new.takes(bot)
     except InputError as error:  # half of what hypothesis calls text does not print
@@ -171,6 +182,24 @@ def test_what_is_imported_is_what_is_exported(bot: BotState) -> None:
     assert {one.id for one in back.intents} >= {
         one.id for one in bot.intents if one.key or one.status in {"unknown", "accepted"}
     }
+
+
+@pytest.mark.parametrize(
+    "intents",
+    [
+        [kept(id="0" * 32, key="a"), kept(id="0" * 32, key="b")],
+        [kept(id="0" * 32, key="a"), kept(id="1" * 32, key="a")],
+    ],
+    ids=["ID", "key"],
+)
+def test_an_intent_or_a_key_that_stands_twice_is_refused(intents: list[KeptIntent]) -> None:
+    bot = BotState(name="b", at=0, source="test", intents=intents)
+    new = Bot("b", 2**62)
+    with pytest.raises(ConflictError):
+        new.takes(bot)
+    assert new.state.open_intents() == []
+    with pytest.raises(ImportFormatError, match="twice"):
+        decode(encode(bot))
 
 
 def test_what_a_dry_run_says_is_what_an_import_does() -> None:
@@ -317,12 +346,6 @@ def test_nothing_is_imported_beneath_an_agent_at_work() -> None:
         bring_in(elsewhere, BotState(values={"a": KeptValue(value=1)}), overwrite=True)
     bot.clock += 61 * SECOND
     bring_in(elsewhere, BotState(values={"a": KeptValue(value=1)}))
-
-
-def kept(**fields: Any) -> KeptIntent:
-    given_ = {"id": "0badcafe" + "1" * 24, "action": "order", "role": "entry", "at": NOW,
-              "status": "accepted"}  # fmt: skip
-    return KeptIntent(**{**given_, **fields})
 
 
 def test_open_orders_go_only_where_they_are_recognised_as_ones_own() -> None:

@@ -21,6 +21,8 @@ WRITES_FOR_A_REASON = {
     "database.lock": "a lock file, whose number may be older after a power cut, never newer",
     "vault.backup": "streams into the temporary file of `replacing`, and a new vault's database",
     "cli.clientfiles": "writes the temporary file of `replacing`",
+    "interchange.freqtrade": "makes the empty file that SQLite then fills, never over another",
+    "testing.venue.ledger": "appends and syncs line by line, as a ledger does",
     "index.models": "unpacks a model beside its place, syncs it and renames the folder",
     "testing.powercut": "lays out the disk that a power cut leaves",
     "testing.disks": "stands in for `open` and `os.write` and passes them on",

@@ -279,7 +279,28 @@ def decode(data: bytes) -> BotState:
         message = f"This bot state has version {version!r:.40}; this code reads {VERSION}."
         raise ImportFormatError(message, hint="Use a version of Haulout that knows it.")
     del fields["format"]
-    return part_of(fields, BotState)
+    bot = part_of(fields, BotState)
+    twice = repeated(bot)
+    if twice:
+        message = f"This bot state says {twice} twice."
+        raise ImportFormatError(message)
+    return bot
+
+
+def repeated(bot: BotState) -> str:
+    """What a state names more than once though it is one thing; empty where there is none."""
+    keys = [one.key for one in bot.intents if one.key is not None]
+    for what, names in (
+        ("trade", [one.id for one in bot.trades]),
+        ("intent", [one.id for one in bot.intents]),
+        ("the key", keys),
+    ):
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
+                return f"{what} {name:.60}"
+            seen.add(name)
+    return ""
 
 
 Part = Any

@@ -27,6 +27,7 @@ from haulout.interchange.botstate import (
     part_of,
     plain_bytes,
     plain_value,
+    repeated,
 )
 from haulout.state import book as books
 from haulout.state import reserving
@@ -233,6 +234,8 @@ class _Import:
 
     def brought(self) -> Brought:
         self._require_no_agent()
+        if twice := repeated(self._bot):
+            self._note(twice, "refused", "it stands there twice")
         self._tag()
         self._documents()
         for name, notes in sorted(self._bot.journals.items()):
