@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -107,6 +108,16 @@ def test_the_smallest_file_is_an_empty_state() -> None:
 def test_a_reader_refuses(data: bytes, says: str) -> None:
     with pytest.raises(ImportFormatError, match=says):
         decode(data)
+
+
+def test_in_a_program_that_recurses_deep_a_deep_nesting_is_refused_all_the_same() -> None:
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(ImportFormatError, match="is no JSON"):
+            decode(b"[" * 100_000)
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def test_a_file_past_the_limit_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from haulout.errors import ImportFormatError, InputError
+from haulout.interchange.jsonstream import bounded_nesting
 
 FORMAT: Final = "haulout-bot-state"
 VERSION: Final = 1
@@ -330,7 +331,8 @@ def plain_value(data: bytes) -> Any:
         raise ImportFormatError(message)
     try:
         text = data.decode()
-        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+        with bounded_nesting():
+            found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
         if re.search(r"\\u[dD][89a-fA-F]", text):  # half a surrogate pair is no text
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -25,6 +25,7 @@ from haulout.interchange.botstate import (
     plain_bytes,
 )
 from haulout.interchange.freqtradetables import TABLES, from_sql, to_sql
+from haulout.interchange.jsonstream import bounded_nesting
 
 Row = dict[str, Any]
 Rows = Mapping[str, list[Row]]
@@ -158,7 +159,8 @@ def _custom_value(row: Mapping[str, Any]) -> Any:
         if value - value != 0:
             raise ValueError(text)
         return value
-    value = json.loads(text, parse_constant=_no_constant)
+    with bounded_nesting():
+        value = json.loads(text, parse_constant=_no_constant)
     json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     return value
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,14 +64,24 @@ def decode(raw: bytes | bytearray) -> object:
     Raises:
         ImportFormatError: it is no JSON even so.
     """
+    with bounded_nesting():
+        return _decode(raw)
+
+
+@contextmanager
+def bounded_nesting() -> Generator[None]:
+    """Within the block no JSON of others is decoded deeper than the stack holds.
+
+    Decoders stop at the interpreter's bound. Where the program around us raised it, as py_ecc
+    does to 100,000, a nesting of that depth breaks the stack before.
+    """
     usual = sys.getrecursionlimit()
     if usual <= _DEEPEST:
-        return _decode(raw)
-    # Decoders stop at the interpreter's bound. Where the program around us raised it, as py_ecc
-    # does to 100,000, a nesting of that depth breaks the stack before.
+        yield
+        return
     sys.setrecursionlimit(_DEEPEST)
     try:
-        return _decode(raw)
+        yield
     finally:
         sys.setrecursionlimit(usual)
 

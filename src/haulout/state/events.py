@@ -334,8 +334,10 @@ def _is_amount(value: Any) -> bool:
 
 
 def _is_json(value: Any) -> bool:
+    if not isinstance(value, str) or _levels(value) > VALUE_LEVELS:
+        return False  # nobody writes more, and a decoder's stack has an end
     try:
-        msgspec.json.decode(value if isinstance(value, str) else "")
+        msgspec.json.decode(value)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return False
     return True
