@@ -80,17 +80,18 @@ class Agent:
         self._over = threading.Event()
         self._importing: threading.Thread | None = None
         if remote:
-            self._keep_synced(folder, remote)
+            self._keep_synced(remote)
         self._state = self._vault.state("bots/btc", patience=PATIENCE)
         self._state.limit("usd/day", 10**12)
         self._state.limit("usd/held", 10**6)
         self._number = 0
 
-    def _keep_synced(self, folder: Path, remote: str) -> None:
+    def _keep_synced(self, remote: str) -> None:
         from haulout.errors import StoreUnavailableError
         from haulout.vault.stores.volumestore import VolumeStore
 
-        self._vault.add_volumes([str(folder / f"volume-{number}") for number in range(3)])
+        # In memory: a bucket's client works outside of Python's lock, and syncs no disk of ours.
+        self._vault.add_volumes([f"memory:{remote}-{number}" for number in range(3)])
         over, put = self._over, VolumeStore.put
 
         def failing(store: VolumeStore, *given: Any) -> Any:
@@ -101,7 +102,7 @@ class Agent:
             return put(store, *given)
 
         VolumeStore.put = failing  # type: ignore[method-assign]
-        self._vault.keep_synced(every=0.2)
+        self._vault.keep_synced()
 
     def order(self) -> tuple[float, float]:
         self._number += 1

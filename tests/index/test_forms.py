@@ -82,9 +82,9 @@ def test_the_kind_of_a_statement_is_kept_as_a_number():
 @pytest.mark.parametrize("unit", ["[", "? ", "I ", "1,000,", "a'", "x", "\u5317", "always "])
 def test_a_megabyte_of_anything_is_read_in_a_blink(unit):
     text = unit * (1_048_576 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     passages(text), asking(text), traits(text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_an_ai_is_known_by_its_role():

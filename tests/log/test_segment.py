@@ -22,6 +22,7 @@ from haulout.log.record import (
     NO_NAMESPACE,
     Header,
     canonical,
+    canonical_array,
     encode_header,
     payload_hash,
     record_hash,
@@ -183,7 +184,7 @@ def test_a_segment_read_as_another_vaults_has_no_valid_signature() -> None:
 
 def test_one_kind_of_content_is_not_read_as_another() -> None:
     segment = encode_segment(1, a_run(2))
-    keys, vectors = encode_keys({b"i" * 16: b"w"}), encode_vectors("m", {b"i" * 16: b"w"})
+    keys, vectors = encode_keys([(b"i" * 16, b"w")]), encode_vectors("m", [(b"i" * 16, b"w")])
     for read, others in (
         (lambda data: decode_segment(data, VAULT), (keys, vectors)),
         (decode_keys, (segment, vectors)),
@@ -204,10 +205,10 @@ def test_pairs_are_given_back_whatever_order_they_came_in(
     pairs: dict[bytes, bytes], model: str
 ) -> None:
     turned = dict(reversed(pairs.items()))
-    assert encode_keys(pairs) == encode_keys(turned)
-    assert decode_keys(encode_keys(pairs)) == pairs
-    assert encode_vectors(model, pairs) == encode_vectors(model, turned)
-    assert decode_vectors(encode_vectors(model, pairs)) == (model, pairs)
+    assert encode_keys(pairs.items()) == encode_keys(turned.items())
+    assert decode_keys(encode_keys(pairs.items())) == pairs
+    assert encode_vectors(model, pairs.items()) == encode_vectors(model, turned.items())
+    assert decode_vectors(encode_vectors(model, pairs.items())) == (model, pairs)
 
 
 @given(
@@ -260,8 +261,10 @@ def test_vectors_that_could_not_be_read_back_are_not_sealed(parts: list[bytes]) 
 # --- hostile input -------------------------------------------------------------------------
 
 SEGMENTS = [encode_segment(1, a_run(count, 12)) for count in (1, 3, 8)]
-KEYS = [encode_keys({fixed(f"k{n}"): fixed(f"w{n}", 60) for n in range(count)}) for count in (0, 4)]
-VECTORS = [encode_vectors("minilm", {fixed(f"k{n}"): fixed(f"w{n}", 60) for n in range(3)})]
+KEYS = [
+    encode_keys([(fixed(f"k{n}"), fixed(f"w{n}", 60)) for n in range(count)]) for count in (0, 4)
+]
+VECTORS = [encode_vectors("minilm", [(fixed(f"k{n}"), fixed(f"w{n}", 60)) for n in range(3)])]
 CODES = [seal_codes(fixed("key", 32), fixed("record"), "m", [b"abc", b"def"])]
 
 
@@ -272,11 +275,12 @@ def canonical_segment(data: bytes) -> None:
 
 
 def canonical_vectors(data: bytes) -> None:
-    assert encode_vectors(*decode_vectors(data)) == data
+    model, sealed = decode_vectors(data)
+    assert encode_vectors(model, sealed.items()) == data
 
 
 def canonical_keys(data: bytes) -> None:
-    assert encode_keys(decode_keys(data)) == data
+    assert encode_keys(decode_keys(data).items()) == data
 
 
 def read_codes(data: bytes) -> None:
@@ -347,6 +351,16 @@ def test_a_memory_of_300_bytes_costs_about_120_more_and_padding_a_few_in_a_hundr
     section = seal_section({1: USER_KEY}, Kind.SEGMENT, VAULT, content, stream("cost"))
     assert len(section) == section_bytes(len(content)) <= SEGMENT_BYTES
     assert len(section) < 1.04 * len(content)
-    keys = encode_keys({record.header.id: fixed("wrap", 60) for record in records})
+    keys = encode_keys([(record.header.id, fixed("wrap", 60)) for record in records])
     assert len(keys) / len(records) < 81
     assert KIT.vault_id == VAULT
+
+
+@given(st.lists(st.lists(st.binary(max_size=40), max_size=3), max_size=300))
+def test_rows_encoded_one_by_one_are_the_array_encoded_at_once(rows):
+    assert canonical_array([canonical(row) for row in rows]) == canonical(rows)
+
+
+@pytest.mark.parametrize("count", [0, 23, 24, 255, 256, 65_535, 65_536])
+def test_an_array_has_the_shortest_head_at_each_length(count):
+    assert canonical_array([canonical(0)] * count) == canonical([0] * count)

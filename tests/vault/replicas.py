@@ -28,8 +28,8 @@ class Between:
 def between(replica: Vault, **instead: Callable[..., Any]) -> None:
     """Put something between a replica and its stores; nothing is between them again without."""
 
-    def opened(settings: str, credentials: Mapping[str, str], options: Any = None) -> Any:
-        return Between(OPENERS["volumes"](settings, credentials, options), **instead)
+    def opened(settings: str, credentials: Mapping[str, str], *given: Any) -> Any:
+        return Between(OPENERS["volumes"](settings, credentials, *given), **instead)
 
     with replica._remote._threads:
         for _, store in replica._remote._open.values():

@@ -6,10 +6,8 @@ import asyncio
 import importlib.util
 import inspect
 import threading
-import time
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -264,25 +262,24 @@ def test_a_call_that_raises_stop_iteration_does_not_hang() -> None:
 # --- the loop --------------------------------------------------------------------------------
 
 
-async def lag_during(work: Coroutine[Any, Any, Any]) -> tuple[float, float]:
-    """How long the loop stood still at most while some work was done, and how long that took."""
-    loop, longest, over = asyncio.get_running_loop(), 0.0, asyncio.Event()
+async def beats_during(work: Coroutine[Any, Any, Any]) -> int:
+    """How often the loop came round while some work was done.
+
+    A count, and not the longest pause: a busy machine may stop any process for most of a second.
+    """
+    beats, over = 0, False
 
     async def beat() -> None:
-        nonlocal longest
-        last = loop.time()
-        while not over.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), 0.002)
-            longest, last = max(longest, loop.time() - last), loop.time()
+        nonlocal beats
+        while not over:
+            await asyncio.sleep(0.002)
+            beats += 1
 
     beating = asyncio.create_task(beat())
-    began = time.monotonic()
     await work
-    took = time.monotonic() - began
-    over.set()
+    over, counted = True, beats
     await beating
-    return longest, took
+    return counted
 
 
 ITEMS = [{"text": f"Fact number {n}: the cat sat on mat {n * 7}."} for n in range(4000)]
@@ -292,8 +289,7 @@ def test_the_loop_goes_on_while_an_import_runs(tmp_path: Path) -> None:
     async def main() -> None:
         vault, _ = await AsyncVault.create(tmp_path / "vault", embedder="none")
         async with vault:
-            longest, took = await lag_during(vault.remember_many(ITEMS))
-        assert longest < took / 3, (longest, took)
+            assert await beats_during(vault.remember_many(ITEMS)) >= 20  # 400 to 600 when idle
 
     asyncio.run(main())
 
@@ -306,8 +302,7 @@ def test_control_the_same_import_on_the_loop_itself_stops_it(tmp_path: Path) -> 
     async def main() -> None:
         vault, _ = await AsyncVault.create(tmp_path / "vault", embedder="none")
         async with vault:
-            longest, took = await lag_during(blocking(vault.vault))
-        assert longest > took * 0.9, (longest, took)
+            assert await beats_during(blocking(vault.vault)) <= 1
 
     asyncio.run(main())
 

@@ -1145,9 +1145,9 @@ def segment_vectors() -> dict[str, Any]:
                 {
                     "name": "two wraps",
                     "pairs": {name.hex(): value.hex() for name, value in keys},
-                    "content": encode_keys(dict(keys)).hex(),
+                    "content": encode_keys(keys).hex(),
                 },
-                {"name": "none", "pairs": {}, "content": encode_keys({}).hex()},
+                {"name": "none", "pairs": {}, "content": encode_keys([]).hex()},
             ],
             "reject": refused_keys,
         },
@@ -1157,7 +1157,7 @@ def segment_vectors() -> dict[str, Any]:
                     "name": "of two records",
                     "model": "minilm",
                     "pairs": {name.hex(): value.hex() for name, value in vectors},
-                    "content": encode_vectors("minilm", dict(vectors)).hex(),
+                    "content": encode_vectors("minilm", vectors).hex(),
                 }
             ],
             "reject": refused_vectors,

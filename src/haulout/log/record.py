@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, cast
 
@@ -24,6 +25,7 @@ ID_BYTES = 16
 GENESIS = bytes(HASH_BYTES)
 NO_NAMESPACE = bytes(ID_BYTES)
 _HEADER_FIELDS = 13
+_ARRAY_TYPE = 4 << 5
 _DOMAIN = b"haulout/1/record\0"
 _ID_TEXT_LENGTH = 26
 _LETTERS = "0123456789abcdefghijklmnopqrstuv"
@@ -92,6 +94,15 @@ class Header(NamedTuple):
 def canonical(value: object) -> bytes:
     """Canonical CBOR (RFC 8949 §4.2.1). Floats never reach it: their callers send text."""
     return cbor2.dumps(value, canonical=True)
+
+
+def canonical_array(items: Sequence[bytes]) -> bytes:
+    """The canonical CBOR of an array whose items are encoded already.
+
+    Thousands of rows in one call of `canonical` keep the interpreter for 10 ms and more.
+    """
+    length = canonical(len(items))  # the same bits, behind an array's major type
+    return bytes([length[0] | _ARRAY_TYPE]) + length[1:] + b"".join(items)
 
 
 def encode_header(header: Header) -> bytes:

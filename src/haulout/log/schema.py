@@ -80,5 +80,10 @@ CREATE TABLE chunk_gone (              -- files still to be removed
 """
 """Of the third step of the schema: chunks, the keys that open them, and what uses them."""
 
+ERASED_INDEX = """
+CREATE INDEX record_erased ON record (vault, num) WHERE payload IS NULL;
+"""
+"""A publication asks each time what was erased: without it, it reads all records to find none."""
+
 NEWEST_RECORD = "SELECT max(num) FROM record"
 """The newest number a commit makes durable; the lock file remembers it."""

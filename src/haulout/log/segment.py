@@ -12,7 +12,7 @@ so: a segment proves nothing by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from cryptography.exceptions import InvalidTag
@@ -26,6 +26,7 @@ from haulout.log.record import (
     NO_NAMESPACE,
     Header,
     canonical,
+    canonical_array,
     decode_header,
     encode_header,
     id_text,
@@ -67,7 +68,7 @@ def carried_bytes(payload: bytes | None, operation: bytes) -> int:
 # ---------------------------------------------------------------------- records
 
 
-def encode_segment(lane: int, records: Sequence[Carried]) -> bytes:
+def encode_segment(lane: int, records: Iterable[Carried]) -> bytes:
     """Write records of one vault and lane down, in the order given.
 
     Args:
@@ -77,11 +78,10 @@ def encode_segment(lane: int, records: Sequence[Carried]) -> bytes:
         DamagedError: a record does not follow the one before it of its device, or its payload
             or lane is not the one that its header names: it could not be read back.
     """
-    assert records
     ends: dict[bytes, tuple[int, _Begin]] = {}
     namespaces: dict[bytes, int] = {}
     begins: list[_Begin] = []
-    rows: list[list[Any]] = []
+    rows: list[bytes] = []
     for header, header_bytes, signature, payload in records:
         begin = _Begin(header.device, header.sequence, header.previous)
         number, expected = len(begins), begin
@@ -100,8 +100,10 @@ def encode_segment(lane: int, records: Sequence[Carried]) -> bytes:
             space = namespaces.setdefault(header.namespace, len(namespaces) + 1)
         row: list[Any] = [number, header.id, header.clock, header.type, space, header.epoch]
         row += [header.operation, signature, payload]
-        rows.append(row if payload is not None else [*row, header.payload_hash])
-    return canonical([SEGMENT_VERSION, lane, begins, list(namespaces), rows])
+        rows.append(canonical(row if payload is not None else [*row, header.payload_hash]))
+    assert rows
+    first = [canonical(one) for one in (SEGMENT_VERSION, lane, begins, list(namespaces))]
+    return canonical_array([*first, canonical_array(rows)])
 
 
 def decode_segment(content: bytes, vault: bytes) -> list[Carried]:
@@ -170,9 +172,9 @@ def _record(
 # ---------------------------------------------------------------------- keys
 
 
-def encode_keys(wraps: Mapping[bytes, bytes]) -> bytes:
-    """Write down the wraps of record keys, by record ID."""
-    return canonical([SEGMENT_VERSION, [[name, wraps[name]] for name in sorted(wraps)]])
+def encode_keys(wraps: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Write down the wraps of record keys, each behind its record's ID."""
+    return canonical_array([canonical(SEGMENT_VERSION), _encoded_pairs(wraps)])
 
 
 def decode_keys(content: bytes) -> dict[bytes, bytes]:
@@ -187,9 +189,16 @@ def decode_keys(content: bytes) -> dict[bytes, bytes]:
 # ---------------------------------------------------------------------- vectors
 
 
-def encode_vectors(model: str, sealed: Mapping[bytes, bytes]) -> bytes:
-    """Write down one model's sealed vectors, by record ID."""
-    return canonical([SEGMENT_VERSION, model, [[name, sealed[name]] for name in sorted(sealed)]])
+def encode_vectors(model: str, sealed: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Write down one model's sealed vectors, each behind its record's ID."""
+    first = [canonical(SEGMENT_VERSION), canonical(model)]
+    return canonical_array([*first, _encoded_pairs(sealed)])
+
+
+def _encoded_pairs(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The canonical CBOR of pairs, by the first of each, which no two share."""
+    encoded = {name: canonical([name, data]) for name, data in pairs}
+    return canonical_array([encoded[name] for name in sorted(encoded)])
 
 
 def decode_vectors(content: bytes) -> tuple[str, dict[bytes, bytes]]:

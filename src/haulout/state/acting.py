@@ -134,10 +134,11 @@ class Actor(Resolver):
             OutcomeUnknownError: it may have happened; the next `act` or `recover` asks again.
         """
         try:
-            wanted = self.state.intended(
-                action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
-                closes=closes,
-            )  # fmt: skip
+            with self.state.tape.way:
+                wanted = self.state.intended(
+                    action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
+                    closes=closes,
+                )  # fmt: skip
         except _NO_MEMORY as error:  # an exit is prepared all the same
             raise _cannot_be_written(action, error) from error
         return self.act_on(wanted)

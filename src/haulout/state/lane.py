@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, cast
 
 from haulout.database.database import Database
+from haulout.database.rightofway import RightOfWay
 from haulout.database.transaction import Transaction
 from haulout.errors import HauloutError
 from haulout.log.journal import Journal
@@ -75,10 +76,12 @@ class LaneTape:
 
     Args:
         database, journal: the lane; name: the state's.
+        way: taken while an event is written.
     """
 
-    def __init__(self, database: Database, journal: Journal, name: str) -> None:
+    def __init__(self, database: Database, journal: Journal, name: str, way: RightOfWay) -> None:
         self._database, self._journal, self.name = database, journal, name
+        self.way: AbstractContextManager[object] = way
         self.sending = Sending()
         self._turn = threading.Lock()  # around the book
         self._book: Book | None = None
@@ -89,7 +92,8 @@ class LaneTape:
     def transact(self, decide: Decide[Answer], *, patience: float | None = None) -> Answer:
         """Decide on the newest book and append what follows; durable when this returns."""
         job = self._job(decide)
-        answer = self._database.write(job, patience=patience, undone=self._forget_book)
+        with self.way:
+            answer = self._database.write(job, patience=patience, undone=self._forget_book)
         self._keep_snapshot()
         return cast("Answer", answer)
 

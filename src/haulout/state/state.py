@@ -136,11 +136,12 @@ class State(Writing):
             OperationReusedError: the key decided another action. InputError: as it says.
             StorageError: it is not written down; nothing may be sent.
         """
-        wanted = self.intended(
-            action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
-            closes=closes,
-        )  # fmt: skip
-        return self.reserve_intent(wanted)
+        with self.tape.way:
+            wanted = self.intended(
+                action, payload, key=key, role=role, target=target, cost=cost, holds=holds,
+                closes=closes,
+            )  # fmt: skip
+            return self.reserve_intent(wanted)
 
     def intended(
         self,

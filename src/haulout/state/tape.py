@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NamedTuple, Protocol, TypeVar
 
 from haulout.errors import HauloutError
@@ -82,6 +82,8 @@ class Tape(Protocol):
 
     name: str
     sending: Sending
+    way: AbstractContextManager[object]
+    """Held while somebody waits: what is done in the background stops meanwhile."""
 
     def transact(self, decide: Decide[Answer], *, patience: float | None = None) -> Answer:
         """Decide on the newest book and append what follows, in one transaction.
@@ -145,6 +147,7 @@ class MemoryTape:
 
     def __init__(self, name: str, events: Sequence[Event] = ()) -> None:
         self.name, self.sending = name, Sending()
+        self.way: AbstractContextManager[object] = nullcontext()
         self.events: list[Event] = []
         self._book = Book()
         self._keys: dict[str, int] = {}

@@ -31,6 +31,7 @@ from haulout.crypto.keyfile import decode_keyfile, encode_keyfile
 from haulout.crypto.keys import DeviceKeys, Entropy
 from haulout.crypto.kit import RecoveryKit
 from haulout.database.database import Database
+from haulout.database.rightofway import RightOfWay
 from haulout.database.transaction import Transaction
 from haulout.errors import (
     DamagedError,
@@ -46,7 +47,7 @@ from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, device_payload, user_key_payload
 from haulout.log.published import PUBLISHED_TABLES
 from haulout.log.record import Lane, RecordType
-from haulout.log.schema import CHUNK_TABLES, LOG_TABLES, NEWEST_RECORD
+from haulout.log.schema import CHUNK_TABLES, ERASED_INDEX, LOG_TABLES, NEWEST_RECORD
 from haulout.storage.durable import make_folder, storage_error, write_file
 from haulout.vault.attachments.chunkfiles import ChunkFiles, FolderOfChunks, MemoryOfChunks
 from haulout.vault.replica import note as replica
@@ -62,7 +63,13 @@ MARK = "vault.json"
 UNFINISHED = ".unfinished"
 _STATES_NOTE = "states"
 ATTACHMENT_TABLES = CHUNK_TABLES + ATTACHMENT_COLUMNS
-SCHEMA = (LOG_TABLES + INDEX_TABLES, LIST_TABLES, ATTACHMENT_TABLES, PUBLISHED_TABLES)
+SCHEMA = (
+    LOG_TABLES + INDEX_TABLES,
+    LIST_TABLES,
+    ATTACHMENT_TABLES,
+    PUBLISHED_TABLES,
+    ERASED_INDEX,
+)
 _MARK_HINT = "Restore a backup, or write it again: it holds the format and the vault's ID."
 _CLOUD_FOLDERS = (
     "dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents",
@@ -105,6 +112,7 @@ class Parts:
     database: Database
     journal: Journal
     files: ChunkFiles
+    way: RightOfWay
     world: World
 
 
@@ -237,7 +245,7 @@ def assemble(
         1, vault_id, Lane.MEMORY, device, keychain, now=world.now, entropy=world.entropy
     )
     files = MemoryOfChunks() if folder is None else FolderOfChunks(folder)
-    return Parts(folder, 1, vault_id, device, database, journal, files, world)
+    return Parts(folder, 1, vault_id, device, database, journal, files, RightOfWay(), world)
 
 
 def keeps_states(parts: Parts) -> bool:

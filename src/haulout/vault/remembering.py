@@ -144,7 +144,7 @@ class Remembering(OpenVault):
         total = len(items) if isinstance(items, Sequence) else None
         kept: list[Memory] = []
         batch: list[tuple[str, Content, str | None]] = []
-        for number, item in enumerate(items):
+        for number, item in enumerate(self._parts.way.along(items)):
             batch.append(checked_item(number, item))
             if len(batch) == BATCH:
                 kept += self._remember_batch(batch)
@@ -159,7 +159,9 @@ class Remembering(OpenVault):
 
     def _remember_batch(self, batch: Sequence[tuple[str, Content, str | None]]) -> list[Memory]:
         return self._database.write(
-            lambda connection: writing.remember_batch(connection, self._journal, batch)
+            lambda connection: writing.remember_batch(
+                connection, self._journal, self._parts.way.along(batch)
+            )
         )
 
     def update(

@@ -21,7 +21,7 @@ from haulout.log.journal import Journal
 from haulout.log.keychain import Keychain, brings_user_key
 from haulout.log.memory import checked_namespace
 from haulout.log.record import Lane, RecordType, canonical, decode_header
-from haulout.log.schema import LOG_TABLES, NEWEST_RECORD
+from haulout.log.schema import ERASED_INDEX, LOG_TABLES, NEWEST_RECORD
 from haulout.state.lane import LaneTape, state_names
 from haulout.state.schema import STATE_TABLES
 from haulout.state.state import State
@@ -40,7 +40,7 @@ _LOG_PAGES = 4_000
 130: more than one in a hundred is what its p99 is made of."""
 _MARKED_WITHIN = 2.0
 """Seconds, once in a vault's life; an import that is under way commits several times in one."""
-SCHEMA = (LOG_TABLES + STATE_TABLES,)
+SCHEMA = (LOG_TABLES + STATE_TABLES, ERASED_INDEX)
 _REPLICA = "This is a replica, and a replica has no states: an agent must not act on old ones."
 _AGAIN = "Restore the vault again from its stores or a backup, in another folder."
 
@@ -90,7 +90,7 @@ class StateLane:
         name = checked_namespace(name)
         database, journal = self.opened()
         with self._turn:
-            tape = self._tapes.setdefault(name, LaneTape(database, journal, name))
+            tape = self._tapes.setdefault(name, LaneTape(database, journal, name, self._parts.way))
         return State(
             tape, now=now or journal.now, entropy=journal.entropy, patience=patience, by=by
         )

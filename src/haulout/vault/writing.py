@@ -6,7 +6,7 @@ it writes anything that could not stand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cbor2
@@ -478,7 +478,7 @@ def as_memory(connection: Transaction, written: Written, op_id: str | None) -> M
 
 
 def remember_batch(
-    connection: Transaction, journal: Journal, batch: Sequence[tuple[str, Content, str | None]]
+    connection: Transaction, journal: Journal, batch: Iterable[tuple[str, Content, str | None]]
 ) -> list[Memory]:
     """Several remembers in one transaction: (namespace, content, operation ID) each.
 

@@ -32,7 +32,7 @@ from haulout.log.record import Lane
 from haulout.redstuff import blob_id_bytes
 from haulout.storage.memory import MemoryBackend
 from haulout.vault.opening import World
-from haulout.vault.stores.remote import STATES_EVERY
+from haulout.vault.stores.publishing import STATES_EVERY
 from haulout.vault.stores.volumestore import VolumeStore
 
 
@@ -306,7 +306,7 @@ def test_orders_go_on_while_a_store_hangs(
     assert vault.stores().stores[0].waiting_states == 20
 
 
-def test_in_the_background_states_alone_go_out_once_a_minute_and_with_memories_at_once(
+def test_in_the_background_states_go_out_once_a_minute_and_memories_meanwhile(
     tmp_path: Path,
 ) -> None:
     clock = Clock(step=1)
@@ -320,12 +320,20 @@ def test_in_the_background_states_alone_go_out_once_a_minute_and_with_memories_a
         assert not vault._remote.waiting()
         clock.us += STATES_EVERY
         assert vault._remote.waiting()
-        vault.sync()
+        assert vault._new(silent) is not None
+        assert published(vault) == records(vault)
         state.document("plan").set(2)
         assert not vault._remote.waiting()
         vault.remember("a memory")
         assert vault._remote.waiting()
-        vault.sync()
+        (told,) = vault._new(silent).stores  # pyright: ignore[reportOptionalMemberAccess]
+        assert (told.waiting, told.waiting_states) == (0, 1)
+        clock.us += STATES_EVERY
+        vault.remember("another")
+        (told,) = vault._new(silent).stores  # pyright: ignore[reportOptionalMemberAccess]
+        assert (told.waiting, told.waiting_states) == (0, 0)
+        state.document("plan").set(3)
+        vault.sync()  # asked for, it is not put off
         assert published(vault) == records(vault)
 
 

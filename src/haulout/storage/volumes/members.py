@@ -56,13 +56,14 @@ class Members:
         workers: int,
         hedge_after: float,
         clock: Clock,
+        between: Callable[[], None],
     ) -> None:
         if set(backends) != {volume.id for volume in layout.volumes}:
             raise InputError("A set needs one backend for each volume of its layout.")
         self.layout = layout
         self.homes = layout.homes()
         self.rs2 = parameters(layout.n_shards)
-        self.lines = Lines(backends, workers, clock)
+        self.lines = Lines(backends, workers, clock, between)
         self.hedge_after = hedge_after
         self._backends = dict(backends)
         self._proved: set[str] = set()

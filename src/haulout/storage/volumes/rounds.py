@@ -73,11 +73,26 @@ class Pace:
         return self.rank(volume)[0]
 
 
-class Lines:
-    """The backends of a set, each with its few threads."""
+def no_pause() -> None:
+    """Between two calls to volumes: go on at once."""
 
-    def __init__(self, backends: Mapping[str, Backend], workers: int, clock: Clock) -> None:
-        self.clock = clock
+
+class Lines:
+    """The backends of a set, each with its few threads.
+
+    Args:
+        backends: by volume ID; ``workers``: threads of each; ``clock``: what time it is.
+        between: called before each call to a volume is handed over, and before it is made.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        workers: int,
+        clock: Clock,
+        between: Callable[[], None] = no_pause,
+    ) -> None:
+        self.clock, self.between = clock, between
         self.pace = Pace(clock)
         self._closed = False
         self._backends = dict(backends)
@@ -93,9 +108,11 @@ class Lines:
         """
         if self._closed:
             raise InputError("This set of volumes was closed.", hint="Open it again.")
+        self.between()
         return self._pools[volume].submit(self._timed, volume, call)
 
     def _timed(self, volume: str, call: Callable[[Backend], T]) -> T:
+        self.between()
         begun = self.clock.now()
         answer = call(self._backends[volume])
         self.pace.answered(volume, self.clock.now() - begun)
@@ -196,6 +213,7 @@ class Round(Generic[T]):
                 question, future = self._done.popleft()
             self._due.pop(id(future), None)
             self._late.pop(id(future), None)
+            self._lines.between()
             return self._answer(question, future)
 
     def end(self) -> list[Future[T]]:

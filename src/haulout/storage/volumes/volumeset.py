@@ -29,6 +29,7 @@ from haulout.storage.volumes.listing import Listing, list_blobs
 from haulout.storage.volumes.members import Members
 from haulout.storage.volumes.naming import LAYOUT_HEAD
 from haulout.storage.volumes.reading import Read, Reading
+from haulout.storage.volumes.rounds import no_pause
 from haulout.storage.volumes.writing import Deleted, Putting, Stored, Stragglers, delete
 
 DEFAULT_WORKERS: Final = 4
@@ -51,6 +52,8 @@ class VolumeSet:
         workers: threads for each volume.
         hedge_after: seconds after which another volume is asked as well.
         clock: time, and waiting for it.
+        between: called between two calls to volumes, on the caller's thread and on theirs; it
+            may wait there, so that work nobody waits for lets other work pass.
         jitter: random numbers from 0 to 1 for pauses; ``entropy``: random bytes for ballots.
     """
 
@@ -62,6 +65,7 @@ class VolumeSet:
         workers: int = DEFAULT_WORKERS,
         hedge_after: float = DEFAULT_HEDGE_AFTER,
         clock: Clock | None = None,
+        between: Callable[[], None] = no_pause,
         jitter: Callable[[], float] = random.random,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -73,6 +77,7 @@ class VolumeSet:
             workers=workers,
             hedge_after=hedge_after,
             clock=SystemClock() if clock is None else clock,
+            between=between,
         )
         self._jitter = jitter
         self._entropy = entropy

@@ -77,7 +77,7 @@ class LanePlan:
 
     def seal(self, sections: Sections, packing: Packing) -> None:
         """Seal what is wanted, the keys last."""
-        for one in self._wanted:
+        for one in self._parts.way.along(self._wanted):
             if one.base is None:
                 data = sections.segment(self._connection, one.first, one.last)
                 self._places[one.first, _SEGMENT] = packing.add(data, lasting=True)
@@ -86,7 +86,7 @@ class LanePlan:
                 for part, data in enumerate(parts):
                     place = one.first, f"{model}{_PART}{part:04d}"
                     self._places[place] = packing.add(data, lasting=True)
-        for one in self._wanted:
+        for one in self._parts.way.along(self._wanted):
             keys = sections.keys(self._connection, one.first, one.last) if one.keys else None
             if keys is not None:
                 self._places[one.first, _KEYS] = packing.add(keys, lasting=False)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from haulout.database.rightofway import RightOfWay
 from haulout.log import packs
 from haulout.log.head import Ref
 from haulout.log.packs import Packs
@@ -38,10 +39,11 @@ class Packing:
 
     Args:
         store: says how large a pack may be; ``outbox``: takes packs that are full.
+        way: given before a pack is named, which encodes it.
     """
 
-    def __init__(self, store: Store, outbox: Outbox) -> None:
-        self._store, self._outbox = store, outbox
+    def __init__(self, store: Store, outbox: Outbox, way: RightOfWay) -> None:
+        self._store, self._outbox, self._way = store, outbox, way
         self._packs = Packs(store.pack_bytes)
         self._pieces: dict[int, bytes] = {}
         self._written: list[Pack] = []
@@ -88,7 +90,7 @@ class Packing:
         return found
 
     def _write(self, full: Iterable[packs.Pack]) -> None:
-        for pack in full:
+        for pack in self._way.along(full):
             data = b"".join(self._pieces[section] for section in pack.sections)
             data += bytes(pack.size - len(data))
             blob = self._store.blob_id(data)

@@ -28,6 +28,7 @@ from functools import partial
 import msgspec
 
 from haulout.crypto.section import Kind
+from haulout.database.rightofway import RightOfWay
 from haulout.database.transaction import Transaction
 from haulout.errors import ConflictError, VaultError
 from haulout.log import head as heads
@@ -48,6 +49,12 @@ from haulout.vault.stores.store import Store
 Report = Callable[[int, int | None], None]
 
 _DAY = 86_400_000_000
+STATES_EVERY = 60_000_000
+"""Microseconds at the least between two publications of states to volumes in the background.
+
+An agent writes all day: every 5 s, a bucket of ten shards would be asked for half a million
+writes a day, and the agent's own orders would wait for the sealing; what of a minute may be lost,
+its venue tells it again."""
 
 
 class Publisher:
@@ -100,15 +107,25 @@ class Publisher:
         if force or again or self._is_time(row.state):
             upto = self._newest()  # chunks of what is recorded while they are sent come next time
             self._chunks.send(report, again)
+            lanes = self._lanes if force or again else self._lanes_due(row.state)
             more = True
             while more:
-                intent, more = self._intend(row.state, again, upto)
+                intent, more = self._intend(row.state, lanes, again, upto)
                 if intent is not None:
                     self._carry_out(row.state, intent, report)
                     row = self._row()
         self._sweep(row.state)
         caring.raise_failure()
         return row.state.through
+
+    def _lanes_due(self, state: Published) -> list[Parts]:
+        """The lanes that a publication in the background has; states are in one of each minute.
+
+        A restored copy takes the heads of both lanes over at once.
+        """
+        since = self._journal.now() - (state.states or Published()).at
+        both = self._store.terms is not None or since >= STATES_EVERY or state.replaces
+        return self._lanes if both else [self._parts]
 
     def _resume(self, report: Report) -> StoreRow:
         """Carry on what was begun; where its packs are gone from this disk, it begins anew."""
@@ -151,17 +168,18 @@ class Publisher:
         return (row[0] or 0) if row else 0
 
     def _intend(
-        self, state: Published, again: Collection[bytes], upto: int
+        self, state: Published, lanes: Sequence[Parts], again: Collection[bytes], upto: int
     ) -> tuple[Intent | None, bool]:
         """Write the next publication down, if there is one; and whether another has to follow.
 
         Args:
-            state: what stands; ``again``: blobs whose content is written again.
+            state: what stands; ``lanes``: those that it has, the memory lane first.
+            again: blobs whose content is written again.
             upto: the newest record that may be named: all its chunks are with the store.
         """
         maps = self._chunks.maps()
         with ExitStack() as reads:
-            plans = self._plans(reads, state, upto)
+            plans = self._plans(reads, lanes, state, upto)
             ended = set(again)
             if self._store.terms is None:
                 # Blobs go when they are told to: one whose keys were destroyed goes at once.
@@ -179,7 +197,9 @@ class Publisher:
             ]
             if not due:
                 return None, False
-            publication = _Publication(self._store, self._outbox, sections, self._journal.now())
+            publication = _Publication(
+                self._store, self._outbox, sections, self._journal.now(), self._parts.way
+            )
             for plan in due:
                 publication.seal(plan)
             if due[0].lane is Lane.MEMORY:
@@ -189,10 +209,12 @@ class Publisher:
         self._database.write(lambda tx: published.intend(tx, self._number, intent))
         return intent, any(plan.goes_on for plan in plans)
 
-    def _plans(self, reads: ExitStack, state: Published, upto: int) -> list[LanePlan]:
+    def _plans(
+        self, reads: ExitStack, lanes: Sequence[Parts], state: Published, upto: int
+    ) -> list[LanePlan]:
         """What each lane publishes next; the memory lane's first."""
         found: list[LanePlan] = []
-        for lane in self._lanes:
+        for lane in lanes:
             connection = reads.enter_context(lane.database.read())
             bound = upto if lane is self._parts else None
             found.append(LanePlan(lane, connection, _of(state, lane), bound))
@@ -212,7 +234,9 @@ class Publisher:
 
     def _sections(self) -> Sections:
         keychain = self._journal.keychain
-        return Sections(self._journal, keychain.user_secrets(), self._journal.entropy)
+        return Sections(
+            self._journal, keychain.user_secrets(), self._journal.entropy, self._parts.way
+        )
 
     # ------------------------------------------------------------------ carrying it out
 
@@ -223,12 +247,12 @@ class Publisher:
         total += sum(len(after.head) for _, _, after in swaps)
         sent = 0
         there = {blob for blob, one in self._buying.blobs().items() if one.there}
-        for pack in intent.packs:
+        for pack in self._parts.way.along(intent.packs):
             if pack.blob not in there:
                 self._buying.put(pack.blob, self._outbox.get(pack.blob), lasting=pack.lasting)
             sent += pack.size
             report(sent, total)
-        for lane, stood, after in swaps:
+        for lane, stood, after in self._parts.way.along(swaps):
             self._publish_head(lane, stood, after)
         self._database.write(lambda tx: published.done(tx, self._number, intent.after))
         self._outbox.keep_only(self._waiting())
@@ -288,7 +312,7 @@ class Publisher:
             found = published.blobs(connection, self._number)
             chunks = {one.ref.blob for one in published.chunk_places(connection, self._number)}
         epoch = self._buying.now.epoch
-        for one in found:
+        for one in self._parts.way.along(found):
             if one.blob in named or one.blob in chunks:
                 continue
             ended = one.until is not None and one.until <= epoch
@@ -304,17 +328,21 @@ class _Publication:
 
     Args:
         store: where to; ``outbox``: takes its packs; ``sections``: seals maps; ``clock``: when.
+        way: given between two packs.
     """
 
-    def __init__(self, store: Store, outbox: Outbox, sections: Sections, clock: int) -> None:
+    def __init__(
+        self, store: Store, outbox: Outbox, sections: Sections, clock: int, way: RightOfWay
+    ) -> None:
         self._store, self._outbox, self._sections, self._clock = store, outbox, sections, clock
+        self._way = way
         self._packings: dict[Lane, Packing] = {}
         self._maps: list[tuple[int, bytes, PublishedMap | int]] = []
 
     def _packing(self, lane: Lane) -> Packing:
         if self._store.joined:
             lane = Lane.MEMORY
-        return self._packings.setdefault(lane, Packing(self._store, self._outbox))
+        return self._packings.setdefault(lane, Packing(self._store, self._outbox, self._way))
 
     def seal(self, plan: LanePlan) -> None:
         """Seal what a lane wants written."""

@@ -22,7 +22,7 @@ from haulout.storage.walrus.config import MAINNET_SHARDS
 from haulout.vault.opening import Parts
 from haulout.vault.stores.laneplan import MOST_RECORDS
 from haulout.vault.stores.outbox import Outbox
-from haulout.vault.stores.publishing import Publisher, last_at
+from haulout.vault.stores.publishing import STATES_EVERY, Publisher, last_at
 from haulout.vault.stores.sections import fresh
 from haulout.vault.stores.store import Store
 from haulout.vault.values import StoreSynced, Synced
@@ -35,11 +35,6 @@ _LOCATOR = "haulout:"
 _DAY = 86_400_000_000
 _LOOKED_AFTER = _DAY // 4
 """Microseconds between two looks at what ends in a store whose time ends."""
-STATES_EVERY = 60_000_000
-"""Microseconds at the least between two publications of states alone in the background.
-
-An agent writes all day: every 5 s, a bucket of ten shards would be asked for half a million
-writes a day, which costs more than it may lose; those of a minute its venue tells it again."""
 LOCATOR_FILE = "locator.txt"
 """In the vault's folder: the newest locator, to be kept beside the kit and renewed."""
 
@@ -48,23 +43,41 @@ class Opener(Protocol):
     """Opens a store from its settings and what the caller may use to sign in."""
 
     def __call__(
-        self, settings: str, credentials: Mapping[str, str], options: StoreOptions | None = None
+        self,
+        settings: str,
+        credentials: Mapping[str, str],
+        options: StoreOptions | None = None,
+        between: Callable[[], None] | None = None,
     ) -> Store:
-        """The store; ``options`` say what of the line it may take."""
+        """The store.
+
+        Args:
+            settings: what the database keeps of it; ``credentials``: what signs in.
+            options: what of the line it may take.
+            between: called between two of the calls that it makes for one pack; it may wait.
+        """
         ...
 
 
 def _volumes(
-    settings: str, credentials: Mapping[str, str], options: StoreOptions | None = None
+    settings: str,
+    credentials: Mapping[str, str],
+    options: StoreOptions | None = None,
+    between: Callable[[], None] | None = None,
 ) -> Store:
+    from haulout.storage.volumes.rounds import no_pause
     from haulout.vault.stores.storeoptions import AS_FAST_AS_IT_GOES
     from haulout.vault.stores.volumestore import VolumeStore
 
-    return VolumeStore.open(settings, credentials, options or AS_FAST_AS_IT_GOES)
+    limits = options or AS_FAST_AS_IT_GOES
+    return VolumeStore.open(settings, credentials, limits, between or no_pause)
 
 
 def _walrus(
-    settings: str, credentials: Mapping[str, str], options: StoreOptions | None = None
+    settings: str,
+    credentials: Mapping[str, str],
+    options: StoreOptions | None = None,
+    between: Callable[[], None] | None = None,  # noqa: ARG001 - it makes one call for a pack
 ) -> Store:
     if options is not None:
         from haulout.vault.stores.limitedwalrus import LimitedWalrusStore
@@ -124,7 +137,9 @@ class Remote:
                 return known[1]
             if known is not None:
                 known[1].close()
-            opened = self._openers[row.kind](row.settings, self._credentials, self._options)
+            opened = self._openers[row.kind](
+                row.settings, self._credentials, self._options, self._parts.way.give
+            )
             self._open[row.number] = (row.settings, opened)
             return opened
 
@@ -286,7 +301,7 @@ class Remote:
         if terms is None or not state.number:
             if state.through < _newest(self._parts):
                 return True
-            late = now - last_at(state) >= STATES_EVERY
+            late = now - states.at >= STATES_EVERY
             return late and lane is not None and states.through < _newest(lane)
         if row.seen is None or now - row.seen.at > _LOOKED_AFTER:
             return True

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from haulout.crypto.keys import Entropy
 from haulout.crypto.section import Kind, seal_section
+from haulout.database.rightofway import RightOfWay
 from haulout.database.transaction import Transaction
 from haulout.errors import DamagedError
 from haulout.log.journal import Journal, Stored
@@ -36,14 +37,18 @@ class Sections:
 
     Args:
         journal: the lane; ``secrets``: user keys by generation; ``entropy``: random bytes.
+        way: given between two records.
     """
 
-    def __init__(self, journal: Journal, secrets: Mapping[int, bytes], entropy: Entropy) -> None:
+    def __init__(
+        self, journal: Journal, secrets: Mapping[int, bytes], entropy: Entropy, way: RightOfWay
+    ) -> None:
         self._journal, self._secrets, self._entropy = journal, secrets, entropy
+        self._way = way
 
     def of(self, journal: Journal) -> Sections:
         """The same for another lane."""
-        return Sections(journal, self._secrets, self._entropy)
+        return Sections(journal, self._secrets, self._entropy, self._way)
 
     def seal(self, kind: Kind, content: bytes) -> bytes:
         """Seal any content as a section of this vault."""
@@ -57,7 +62,7 @@ class Sections:
         )
         return [
             Stored(num, decode_header(header), header, signature, payload)
-            for num, header, signature, payload in rows
+            for num, header, signature, payload in self._way.along(rows)
         ]
 
     def segment(self, connection: Transaction, first: int, last: int) -> bytes:
@@ -73,14 +78,14 @@ class Sections:
         if len(records) != last - first + 1:
             message = f"Of records number {first} to {last}, some are missing."
             raise DamagedError(message)
-        return self.seal(Kind.SEGMENT, encode_segment(self._journal.lane, records))
+        return self.seal(Kind.SEGMENT, encode_segment(self._journal.lane, self._way.along(records)))
 
     def keys(self, connection: Transaction, first: int, last: int) -> bytes | None:
         """The sealed key chunk of a run; None where no key of it is left."""
         rows = connection.execute(
             f"SELECT r.id, k.wrap {_KEYED}", (self._journal.vault, first, last)
         ).fetchall()
-        return self.seal(Kind.KEYS, encode_keys(dict(rows))) if rows else None
+        return self.seal(Kind.KEYS, encode_keys(self._way.along(rows))) if rows else None
 
     def vectors(
         self, connection: Transaction, first: int, last: int, model: str
@@ -99,16 +104,18 @@ class Sections:
             codes[num].append(row)
         sealed: dict[bytes, bytes] = {}
         size = 0
-        for num, parts in codes.items():
+        for num, parts in self._way.along(codes.items()):
             stored = self._journal.stored(connection, num)
             key = self._journal.record_key(connection, stored)
             box = seal_codes(key, stored.header.id, model, parts)
             if sealed and size + len(box) > _VECTOR_BYTES:
-                yield self.seal(Kind.VECTORS, encode_vectors(model, sealed))
+                yield self.seal(
+                    Kind.VECTORS, encode_vectors(model, self._way.along(sealed.items()))
+                )
                 sealed, size = {}, 0
             sealed[stored.header.id] = box
             size += len(box) + _VECTOR_OVERHEAD
-        yield self.seal(Kind.VECTORS, encode_vectors(model, sealed))
+        yield self.seal(Kind.VECTORS, encode_vectors(model, self._way.along(sealed.items())))
 
     def ready(self, connection: Transaction, first: int, last: int) -> tuple[str, ...]:
         """The models of which no vector of a run is waited for, and there is one."""

@@ -14,11 +14,14 @@ from haulout.storage.backend import Backend
 from haulout.storage.bucket import OPTIONS, SECRETS
 from haulout.storage.volumes.faults import Fault
 from haulout.storage.volumes.layout import Layout, decode_layout, encode_layout
+from haulout.storage.volumes.rounds import no_pause
 from haulout.storage.volumes.volumeset import VolumeSet
 from haulout.vault.stores.store import Genuine, HeadFound, Kept, Purchase
 from haulout.vault.stores.storeoptions import AS_FAST_AS_IT_GOES, StoreOptions
 
 PACK_BYTES: Final = 1024 * 1024
+_ENCODED_BYTES: Final = 2 * PACK_BYTES
+"""Of packs that are kept encoded until they are sent; encoded they take several times that."""
 
 
 class VolumeStore:
@@ -38,7 +41,7 @@ class VolumeStore:
         self.faults: list[Fault] = []
         self._told = told or self.faults.append
         self._last: tuple[bytes, bytes] = (b"", b"")
-        self._encoded: tuple[bytes, Encoded | None] = (b"", None)
+        self._encoded: dict[bytes, Encoded] = {}
 
     @classmethod
     def open(
@@ -46,9 +49,10 @@ class VolumeStore:
         settings: str,
         credentials: Mapping[str, str],
         options: StoreOptions = AS_FAST_AS_IT_GOES,
+        between: Callable[[], None] = no_pause,
     ) -> VolumeStore:
         """The store of a layout's text, its backends opened with these credentials."""
-        return cls(open_volumes(decode_layout(settings.encode()), credentials, options))
+        return cls(open_volumes(decode_layout(settings.encode()), credentials, options, between))
 
     @property
     def id(self) -> bytes:
@@ -70,11 +74,13 @@ class VolumeStore:
         return self._coded(data).blob_id
 
     def _coded(self, data: bytes) -> Encoded:
-        """A pack encoded; the last one is kept, for it is named first and sent right after."""
-        known, encoded = self._encoded
-        if encoded is None or known is not data:
+        """A pack encoded; it is named first and sent a little later, so small ones are kept."""
+        encoded = self._encoded.get(data)
+        if encoded is None:
             encoded = encode(data, self.volumes.layout.n_shards)
-            self._encoded = (data, encoded)
+            self._encoded[data] = encoded
+            while len(self._encoded) > 1 and sum(map(len, self._encoded)) > _ENCODED_BYTES:
+                del self._encoded[next(iter(self._encoded))]
         return encoded
 
     def epoch(self) -> int | None:
@@ -85,6 +91,7 @@ class VolumeStore:
         """Keep a pack on a write quorum of the volumes."""
         # A name that stands after a crash does not say that it is durable: all is sent again.
         stored = self.volumes.put(self._coded(data), resend=True)
+        self._encoded.pop(data, None)
         missing = tuple(f"shard {shard} on {at}: {why}" for shard, at, why in stored.missing)
         return Kept(blob_id_bytes(stored.blob_id), None, missing)
 
@@ -144,10 +151,12 @@ def open_volumes(
     layout: Layout,
     credentials: Mapping[str, str],
     options: StoreOptions = AS_FAST_AS_IT_GOES,
+    between: Callable[[], None] = no_pause,
 ) -> VolumeSet:
     """The volumes of a layout, opened with these credentials and kept within these limits."""
     found = backends(layout, credentials, options)
-    return VolumeSet(layout, found, hedge_after=options.hedge_after(PACK_BYTES))
+    hedge_after = options.hedge_after(PACK_BYTES)
+    return VolumeSet(layout, found, hedge_after=hedge_after, between=between)
 
 
 def backends(
