@@ -165,7 +165,7 @@ class OnWalrus(OpenVault):
             n_shards=settings.n_shards,
             table=PriceTable(epoch_days=settings.epoch_days),
             terms=settings.terms(),
-            pack_bytes=settings.pack_bytes,
+            pack_bytes=settings.most_packed,
             s3_gb_month=costing.S3_GB_MONTH if s3_gb_month is None else s3_gb_month,
         )
         first = here if memories is None else min(here, count) if daily is None else 0

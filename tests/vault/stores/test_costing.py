@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from vault.onwalrus import Calendar, with_walrus
 from vault.publishing import silent
@@ -13,9 +14,10 @@ from haulout.log.lifetimes import Terms
 from haulout.redstuff import encoded_length
 from haulout.storage.walrus.cost import PriceTable, cost, units
 from haulout.testing.walrus.network import LoopbackNetwork
+from haulout.vault.stores import costing
 from haulout.vault.stores.costing import DAYS_PER_MONTH, Rules, dollars, report
 from haulout.vault.stores.simulating import Simulation, Workload
-from haulout.vault.stores.walrussettings import PACK_BYTES
+from haulout.vault.stores.walrussettings import PACK_BYTES, WalrusSettings
 
 RULES = Rules(n_shards=1000, table=PriceTable(), terms=Terms(), pack_bytes=PACK_BYTES)
 
@@ -92,3 +94,24 @@ def test_the_simulated_bill_is_the_one_that_the_ledger_of_a_network_presents(
     ]
     assert len(presented) == len(counted)
     assert sum(counted) == pytest.approx(sum(presented), rel=0.02)
+
+
+@pytest.mark.parametrize(("n_shards", "size", "each"), [
+    (10, 300, 6), (10, 20_000, 6), (100, 20_000, 66), (1000, 300, 650),
+])  # fmt: skip
+def test_a_network_of_few_shards_has_a_price_too(n_shards: int, size: int, each: int) -> None:
+    settings = WalrusSettings(n_shards=n_shards)
+    rules = msgspec.structs.replace(RULES, n_shards=n_shards, pack_bytes=settings.most_packed)
+    found = report(700, size, 100, 0, rules)
+    quilts = next(place for place in found.places if place.name == "walrus, quilts")
+    assert quilts.blobs == -(-700 // each)
+    assert f"{each} items each" in quilts.note
+
+
+def test_large_memories_share_a_quilt_with_fewer_or_have_no_room_in_one() -> None:
+    rules = msgspec.structs.replace(RULES, n_shards=10)
+    held, quilted = costing._quilt(10, 1_000_000, rules)
+    assert held == 1
+    assert quilted >= encoded_length(1_000_000, 10)
+    assert costing._quilt(10, 1_700_000, rules) == (0, 0)
+    assert costing._quilt(0, 300, rules) == (0, 0)

@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
+from haulout.errors import LimitError
 from haulout.log.lifetimes import Terms
-from haulout.redstuff import encoded_length, quilt
+from haulout.redstuff import encoded_length, parameters, quilt
 from haulout.redstuff.quilt import Item
 from haulout.storage.walrus.cost import UNIT, PriceTable, units
 from haulout.vault.stores.simulating import (
@@ -222,7 +223,8 @@ def _places(
     bucket = coded / _GIGABYTE * rules.s3_gb_month + requests * rules.s3_put
     stood = units(encoded_length(max(1, last.named // max(1, last.blobs)), rules.n_shards))
     month = DAYS_PER_MONTH / rules.terms.epoch_days
-    quilts, quilted = _quilts(memories, size, rules)
+    per_quilt, quilted = _quilt(memories, size, rules)
+    quilts = -(-memories // per_quilt) if per_quilt else 0
     single = encoded_length(size, rules.n_shards)
     return (
         PlaceCost(name="local", bytes=local, overhead=local / text, blobs=1,
@@ -242,7 +244,7 @@ def _places(
         PlaceCost(name="walrus, quilts", bytes=quilted * quilts, overhead=quilted * quilts / text,
                   blobs=quilts,
                   dollars=quilts * units(quilted) * UNIT / _GIGABYTE * rules.table.dollars,
-                  note="for comparison: 650 items each, storage alone, written once"),
+                  note=f"for comparison: {per_quilt} items each, storage alone, written once"),
     )  # fmt: skip
 
 
@@ -250,14 +252,18 @@ def _unwritten(rules: Rules) -> Rules:
     return msgspec.structs.replace(rules, table=PriceTable(write=0, dollars=rules.table.dollars))
 
 
-def _quilts(memories: int, size: int, rules: Rules) -> tuple[int, int]:
-    """How many quilts so many memories make, and the encoded bytes of one."""
-    if not memories:
-        return 0, 0
-    count = -(-memories // _ITEMS)
-    items = [
-        Item(f"{number:0{_IDENTIFIER}d}", bytes(size), {})
-        for number in range(min(_ITEMS, memories))
-    ]
-    packed = quilt.pack(items, rules.n_shards)
-    return count, encoded_length(len(packed.data), rules.n_shards)
+def _quilt(memories: int, size: int, rules: Rules) -> tuple[int, int]:
+    """How many memories one quilt holds, and its encoded bytes; 0 where not one has room.
+
+    On a network of few shards they are few: each takes a column, beside the index.
+    """
+    most = min(_ITEMS, memories, parameters(rules.n_shards).secondary - 1)
+    while most:
+        items = [Item(f"{number:0{_IDENTIFIER}d}", bytes(size), {}) for number in range(most)]
+        try:
+            packed = quilt.pack(items, rules.n_shards)
+        except LimitError:
+            most //= 2
+        else:
+            return most, encoded_length(len(packed.data), rules.n_shards)
+    return 0, 0

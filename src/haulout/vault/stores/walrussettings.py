@@ -9,6 +9,7 @@ import msgspec
 from haulout.crypto.section import LEAST_BYTES
 from haulout.errors import InputError
 from haulout.log.lifetimes import MOST_EPOCHS, Terms
+from haulout.redstuff import most_bytes
 from haulout.storage.walrus.config import MAINNET_SHARDS
 
 TOKEN: Final = "walrus.token"  # noqa: S105 - the name under which a token is given
@@ -64,6 +65,11 @@ class WalrusSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     silence: float = 15.0
     read: float = 120.0
     put: float = 300.0
+
+    @property
+    def most_packed(self) -> int:
+        """The most of a pack: what was set, or what the network's code takes where that is less."""
+        return min(self.pack_bytes, most_bytes(self.n_shards))
 
     def terms(self) -> Terms:
         """How the network's time is used."""

@@ -19,7 +19,7 @@ import msgspec
 from haulout.errors import InputError
 from haulout.log.head import NO_STORE, Ref
 from haulout.log.lifetimes import Terms
-from haulout.redstuff import blob_id, blob_id_bytes, blob_id_text, most_bytes
+from haulout.redstuff import blob_id, blob_id_bytes, blob_id_text
 from haulout.storage.walrus.config import NetworkConfig, NodeConfig, Timeouts
 from haulout.storage.walrus.hedging import Fault
 from haulout.storage.walrus.network import Attempt, Network, Placed
@@ -80,7 +80,7 @@ class WalrusStore:
     @property
     def pack_bytes(self) -> int:
         """The most of a pack."""
-        return min(self._settings.pack_bytes, most_bytes(self._settings.n_shards))
+        return self._settings.most_packed
 
     @property
     def terms(self) -> Terms:
