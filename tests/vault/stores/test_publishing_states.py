@@ -328,13 +328,38 @@ def test_in_the_background_states_go_out_once_a_minute_and_memories_meanwhile(
         assert vault._remote.waiting()
         (told,) = vault._new(silent).stores  # pyright: ignore[reportOptionalMemberAccess]
         assert (told.waiting, told.waiting_states) == (0, 1)
-        clock.us += STATES_EVERY
+        clock.us += STATES_EVERY // 2
         vault.remember("another")
+        assert vault._new(silent) is not None
+        clock.us += STATES_EVERY // 2
+        assert vault._remote.waiting()  # memories that went out meanwhile put no state off
+        vault.remember("one more")
         (told,) = vault._new(silent).stores  # pyright: ignore[reportOptionalMemberAccess]
         assert (told.waiting, told.waiting_states) == (0, 0)
         state.document("plan").set(3)
         vault.sync()  # asked for, it is not put off
         assert published(vault) == records(vault)
+
+
+@pytest.mark.parametrize("source", ["stores", "backup"])
+def test_a_restored_copy_takes_both_heads_over_with_its_first_publication_in_the_background(
+    made: tuple[Vault, str], tmp_path: Path, source: str
+) -> None:
+    vault, words = made
+    act(vault, intents=1)
+    vault.sync()
+    vault.backup(tmp_path / "backup")
+    place = vault.locator() if source == "stores" else tmp_path / "backup"
+    stood = heads_of(vault)
+    # All of it within the minute in which states would wait.
+    with Vault.restore(place, tmp_path / "b", kit=words, embedder="none") as twin:
+        twin.state("bots/btc").document("plan").set("changed here")
+        twin.remember("A memory of the new machine.")
+        assert twin._new(silent) is not None
+        assert heads_of(twin) == (stood[0] + 1, stood[1] + 1)
+        vault.state("bots/btc").document("plan").set("changed there")
+        with pytest.raises(ConflictError):
+            vault.sync()
 
 
 # --- crashes --------------------------------------------------------------------------------
