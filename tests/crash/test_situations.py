@@ -254,8 +254,10 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(mount)], check=True)
 
 
-def test_a_disk_that_is_really_full_stops_writes_and_loses_nothing(tiny_disk: Path) -> None:
-    vault, _ = Vault.create(tiny_disk / "vault", embedder="none")
+def test_a_disk_that_is_really_full_stops_writes_and_loses_nothing(
+    tiny_disk: Path, tmp_path: Path
+) -> None:
+    vault, kit = Vault.create(tiny_disk / "vault", embedder="none")
     with vault:
         told = fill(vault)
     with Vault.open(tiny_disk / "vault", embedder="none") as vault:
@@ -264,6 +266,10 @@ def test_a_disk_that_is_really_full_stops_writes_and_loses_nothing(tiny_disk: Pa
         with pytest.raises(DiskFullError, match="out"):
             vault.backup(tiny_disk / "out.backup")
         assert not [p.name for p in tiny_disk.iterdir() if "out" in p.name]
+        vault.backup(tmp_path / "elsewhere")
+    words = str(kit)
+    with Vault.restore(tmp_path / "elsewhere", tmp_path / "b", kit=words, embedder="none") as twin:
+        assert set(told) <= set(every_text(twin))
 
 
 def test_an_export_that_fails_halfway_keeps_no_later_forget_from_finishing(

@@ -35,9 +35,11 @@ from haulout.database.transaction import Transaction
 from haulout.errors import (
     BlobMissingError,
     DamagedError,
+    DiskFullError,
     HauloutError,
     InputError,
     NotFoundError,
+    ReadOnlyError,
     VaultExistsError,
     VaultLockedError,
     VaultVersionError,
@@ -148,15 +150,24 @@ def _head(fields: dict[str, Any]) -> bytes:
 
 @contextmanager
 def _files_held(parts: Parts) -> Generator[Callable[[], None]]:
-    """For the block no chunk's file is removed; what it gives is called now and then."""
+    """For the block no chunk's file is removed; what it gives is called now and then.
+
+    A disk that takes no write must let a backup out to another one: nothing is held then, and a
+    file that is removed meanwhile, once there is room, is counted as missing.
+    """
     vault, now = parts.vault, parts.journal.now
     parts.journal.require_writable()  # restored, a replica's would go on from an old state
-    held: int = parts.database.write(
-        lambda connection: chunktable.begin(connection, vault, now(), backup=True)
-    )
+    try:
+        held: int = parts.database.write(
+            lambda connection: chunktable.begin(connection, vault, now(), backup=True)
+        )
+    except (DiskFullError, ReadOnlyError):
+        yield lambda: None
+        return
 
     def heard() -> None:
-        parts.database.write(lambda connection: chunktable.moved(connection, held, now()))
+        with suppress(DiskFullError, ReadOnlyError):  # full in the meantime
+            parts.database.write(lambda connection: chunktable.moved(connection, held, now()))
 
     try:
         yield heard

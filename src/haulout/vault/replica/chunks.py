@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -83,11 +84,17 @@ class ReplicaChunks(FolderOfChunks):
             data = super().read(chunk)
         except BlobMissingError:
             data = self._fetch(chunk)
+            self._was_read(chunk)
             self._make_room(len(data))
             return data
-        with suppress(OSError):  # evicted meanwhile by another process
-            os.utime(self._path(chunk))
+        self._was_read(chunk)
         return data
+
+    def _was_read(self, chunk: bytes) -> None:
+        """Note when; by our clock, since that of a file system may move on every 4 ms only."""
+        now = time.time_ns()
+        with suppress(OSError):  # evicted meanwhile by another process
+            os.utime(self._path(chunk), ns=(now, now))
 
     def _make_room(self, came: int) -> None:
         """Count what came; above the bound remove what was not read for longest."""
